@@ -1,0 +1,32 @@
+//! The vocabulary of Greenroom, the seams it is extended through, and every machine that decides.
+//!
+//! Nothing in this crate performs I/O, spawns, sleeps, reads a clock or the environment. A machine is
+//! given events and answers with what is to be done; the runtime does it. So every decision of the
+//! system can be tested, replayed and fuzzed without a runtime.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use futures_core::Stream;
+
+pub mod ids;
+pub mod time;
+
+pub mod message;
+pub mod model;
+pub mod retriever;
+pub mod tool;
+
+pub mod brief;
+pub mod budget;
+
+pub mod router;
+
+/// The crate that [`tool::Tool::Input`] schemas come from, for users' derives.
+pub use schemars;
+
+/// A boxed future: what object-safe seams return.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A boxed stream.
+pub type BoxStream<'a, T> = Pin<Box<dyn Stream<Item = T> + Send + 'a>>;

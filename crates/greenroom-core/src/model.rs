@@ -1,0 +1,220 @@
+//! The model seam: what is asked of a language model and how its answer arrives.
+//!
+//! An implementation streams [`ChatEvent`]s and ends with exactly one [`ChatEvent::Finished`]. It does
+//! not retry, limit or cache: those are decorators around it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::BoxStream;
+use crate::budget::Usage;
+use crate::message::{Message, ToolCall};
+use crate::tool::ToolSpec;
+
+/// A stream of a model's reply.
+pub type ChatStream = BoxStream<'static, Result<ChatEvent, ModelError>>;
+
+/// A language model.
+///
+/// # Contract
+///
+/// The stream yields any number of deltas and then one [`ChatEvent::Finished`] that carries the whole
+/// reply, after which it ends; or it yields one error and ends. A stream that ends without either is an
+/// incomplete reply and is treated as [`ModelErrorKind::Incomplete`]. Dropping the stream cancels the
+/// request and closes its connection. Nothing is done before the stream is first polled.
+pub trait ChatModel: Send + Sync + 'static {
+    /// The model's name for screens, journals and telemetry, for example `extractive`.
+    fn name(&self) -> &str;
+
+    /// Starts a request.
+    fn stream(&self, request: ChatRequest) -> ChatStream;
+}
+
+const _: fn(&dyn ChatModel) = |_| {};
+
+impl<M: ChatModel + ?Sized> ChatModel for Arc<M> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn stream(&self, request: ChatRequest) -> ChatStream {
+        (**self).stream(request)
+    }
+}
+
+/// One request to a model.
+#[derive(Debug, Clone, Default)]
+pub struct ChatRequest {
+    /// The conversation so far, oldest first. Shared, because a long conversation is sent often.
+    pub messages: Arc<Vec<Message>>,
+    /// The tools that the model may call; empty forbids calling any.
+    pub tools: Arc<[ToolSpec]>,
+    /// The shape that the final text must have, when it must have one.
+    pub output: Option<Arc<OutputSchema>>,
+    /// The most tokens that the reply may have.
+    pub output_tokens_max: Option<u32>,
+}
+
+/// A JSON shape that a model's final text must have.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OutputSchema {
+    /// A short name for the shape, for example `plan`.
+    pub name: String,
+    /// The JSON Schema (draft 2020-12).
+    pub schema: Value,
+}
+
+/// A piece of a model's reply.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum ChatEvent {
+    /// More of the visible text.
+    TextDelta(String),
+    /// More of the model's reasoning, which is shown but never part of the answer.
+    ReasoningDelta(String),
+    /// The whole reply; always last.
+    Finished(ChatReply),
+}
+
+/// A model's whole reply.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct ChatReply {
+    /// The text: the deltas joined.
+    pub text: String,
+    /// The tools that the model wants called, in its order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<ToolCall>,
+    /// Why the model stopped.
+    pub finish: FinishReason,
+    /// What the reply cost.
+    pub usage: Usage,
+}
+
+impl ChatReply {
+    /// A reply of plain text that the model finished by itself.
+    #[must_use]
+    pub fn text(text: impl Into<String>) -> Self {
+        Self { text: text.into(), ..Self::default() }
+    }
+
+    /// A reply that asks for tools.
+    #[must_use]
+    pub fn calls(tool_calls: impl IntoIterator<Item = ToolCall>) -> Self {
+        Self {
+            tool_calls: tool_calls.into_iter().collect(),
+            finish: FinishReason::ToolCalls,
+            ..Self::default()
+        }
+    }
+}
+
+/// Why a model stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum FinishReason {
+    /// The reply is complete.
+    #[default]
+    Stop,
+    /// The model waits for the outcome of its tool calls.
+    ToolCalls,
+    /// The limit on output tokens cut the reply off.
+    Length,
+    /// The provider withheld the reply.
+    ContentFilter,
+}
+
+/// Why a model did not answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[error("model {model}: {message}")]
+pub struct ModelError {
+    /// What policy reads.
+    pub kind: ModelErrorKind,
+    /// The model that was asked.
+    pub model: String,
+    /// What people read. Never contains a key.
+    pub message: String,
+    /// How long the provider asked callers to wait, when it said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<Duration>,
+}
+
+impl ModelError {
+    /// An error of a kind, without a wait.
+    #[must_use]
+    pub fn new(
+        kind: ModelErrorKind,
+        model: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self { kind, model: model.into(), message: message.into(), retry_after: None }
+    }
+}
+
+/// The kinds of [`ModelError`].
+///
+/// | kind | retried | typical cause |
+/// |---|---|---|
+/// | `RateLimited` | yes | 429 |
+/// | `Unavailable` | yes | 5xx, 529, connection refused |
+/// | `Timeout` | yes | no first byte, or a stalled stream |
+/// | `Incomplete` | yes | the stream ended before its final event |
+/// | `InvalidReply` | no: the agent repairs it | not an API reply, or not what was asked for |
+/// | `ContextLength` | no | the conversation is too long |
+/// | `Auth` | no | 401, 403, no key |
+/// | `InvalidRequest` | no | other 4xx |
+/// | `Quota` | no | 402, spend limit |
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ModelErrorKind {
+    /// Too many requests or tokens for now.
+    RateLimited,
+    /// The provider is down or unreachable.
+    Unavailable,
+    /// The provider did not answer in time.
+    Timeout,
+    /// The reply broke off.
+    Incomplete,
+    /// The reply is not what the wire or the request calls for.
+    InvalidReply,
+    /// The conversation does not fit the model's context.
+    ContextLength,
+    /// The credentials are missing or refused.
+    Auth,
+    /// The provider refuses the request itself.
+    InvalidRequest,
+    /// The account's money or quota is used up.
+    Quota,
+}
+
+impl ModelErrorKind {
+    /// Whether the same request may succeed later.
+    #[must_use]
+    pub fn is_retryable(self) -> bool {
+        matches!(
+            self,
+            Self::RateLimited | Self::Unavailable | Self::Timeout | Self::Incomplete
+        )
+    }
+}
+
+impl fmt::Display for ModelErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::RateLimited => "rate limited",
+            Self::Unavailable => "unavailable",
+            Self::Timeout => "timed out",
+            Self::Incomplete => "reply incomplete",
+            Self::InvalidReply => "invalid reply",
+            Self::ContextLength => "context too long",
+            Self::Auth => "not authorised",
+            Self::InvalidRequest => "invalid request",
+            Self::Quota => "quota used up",
+        })
+    }
+}

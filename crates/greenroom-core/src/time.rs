@@ -1,0 +1,60 @@
+//! Time as a value, and the seam through which it is read.
+//!
+//! No machine reads a clock: instants arrive with events. The one trait here is what the layers
+//! above implement and what tests replace.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::BoxFuture;
+
+/// Wall-clock time in milliseconds since the Unix epoch. For records, never for timers.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// The instant so many milliseconds after the Unix epoch.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the Unix epoch.
+    #[must_use]
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// The instant `span` later; saturates at the end of time.
+    #[must_use]
+    pub fn after(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)))
+    }
+
+    /// The time from `earlier` to `self`; zero when the clock was set back between them.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// Where time comes from.
+///
+/// `now` is for records. Waiting is measured by `elapsed`, which is monotonic: setting the machine's
+/// clock back by an hour changes no timer.
+pub trait Clock: Send + Sync + 'static {
+    /// The wall-clock time.
+    fn now(&self) -> Timestamp;
+
+    /// Monotonic time since an origin of the clock's own.
+    fn elapsed(&self) -> Duration;
+
+    /// Completes once `span` has passed. Dropping the future cancels the wait.
+    fn sleep(&self, span: Duration) -> BoxFuture<'static, ()>;
+}
+
+const _: fn(&dyn Clock) = |_| {};

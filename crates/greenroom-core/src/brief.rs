@@ -136,7 +136,7 @@ pub struct Evidence {
     pub n: u32,
     /// Where it is from: a file with lines, or a tool.
     pub source: String,
-    /// Whether it is the result of a tool rather than a passage of a document.
+    /// Whether it is the result of a tool, or a value that an agent reports, rather than a passage of a document.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub computed: bool,
     /// The headings above the passage, outermost first.

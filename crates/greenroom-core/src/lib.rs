@@ -19,8 +19,15 @@ pub mod tool;
 
 pub mod brief;
 pub mod budget;
+pub mod journal;
+pub mod report;
 
+pub mod agent;
+pub mod mailbox;
 pub mod router;
+pub mod supervision;
+
+mod random;
 
 /// The crate that [`tool::Tool::Input`] schemas come from, for users' derives.
 pub use schemars;

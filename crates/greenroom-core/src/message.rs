@@ -91,3 +91,9 @@ impl From<Result<Value, ToolError>> for ToolOutcome {
         }
     }
 }
+
+impl From<ToolError> for ToolOutcome {
+    fn from(error: ToolError) -> Self {
+        Self::Error(error)
+    }
+}

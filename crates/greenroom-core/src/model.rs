@@ -146,11 +146,7 @@ pub struct ModelError {
 impl ModelError {
     /// An error of a kind, without a wait.
     #[must_use]
-    pub fn new(
-        kind: ModelErrorKind,
-        model: impl Into<String>,
-        message: impl Into<String>,
-    ) -> Self {
+    pub fn new(kind: ModelErrorKind, model: impl Into<String>, message: impl Into<String>) -> Self {
         Self { kind, model: model.into(), message: message.into(), retry_after: None }
     }
 }
@@ -196,10 +192,7 @@ impl ModelErrorKind {
     /// Whether the same request may succeed later.
     #[must_use]
     pub fn is_retryable(self) -> bool {
-        matches!(
-            self,
-            Self::RateLimited | Self::Unavailable | Self::Timeout | Self::Incomplete
-        )
+        matches!(self, Self::RateLimited | Self::Unavailable | Self::Timeout | Self::Incomplete)
     }
 }
 

@@ -88,8 +88,9 @@ impl<T: Tool> DynTool for T {
         context: ToolContext,
     ) -> BoxFuture<'_, Result<Value, ToolError>> {
         Box::pin(async move {
-            let input = serde_json::from_value(arguments)
-                .map_err(|error| ToolError::new(ToolErrorKind::InvalidArguments, error.to_string()))?;
+            let input = serde_json::from_value(arguments).map_err(|error| {
+                ToolError::new(ToolErrorKind::InvalidArguments, error.to_string())
+            })?;
             let output = self.call(input, context).await?;
             serde_json::to_value(output)
                 .map_err(|error| ToolError::failed(format!("the output is not JSON: {error}")))

@@ -13,9 +13,7 @@ use serde::{Deserialize, Serialize};
 /// | `AtLeast(k)` | `k` members succeeded | fewer than `k` can still succeed |
 ///
 /// A deadline turns any of them into "with what is there": see [`JoinCount::at_deadline`].
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Join {
     /// Every member must succeed.

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::ids::TaskId;
 use crate::router::join::Join;
+use crate::router::machine::{ANSWER, PLAN};
 
 /// The tasks of a run.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -99,6 +100,9 @@ pub enum PlanError {
     /// A task's id is empty, too long, or has characters that a stream's path must not have.
     #[error("the task id {0:?} is not made of 1 to 32 letters, digits, - and _")]
     BadId(TaskId),
+    /// A task has the id of one of the router's own tasks.
+    #[error("the task id {0} is the router's own")]
+    ReservedId(TaskId),
     /// Two tasks have the same id.
     #[error("the task id {0} is used twice")]
     DuplicateId(TaskId),
@@ -144,6 +148,9 @@ impl Plan {
             if !is_task_id(task.id.as_str()) {
                 return Err(PlanError::BadId(task.id.clone()));
             }
+            if [PLAN, ANSWER].contains(&task.id.as_str()) {
+                return Err(PlanError::ReservedId(task.id.clone()));
+            }
             if !ids.insert(&task.id) {
                 return Err(PlanError::DuplicateId(task.id.clone()));
             }
@@ -159,7 +166,8 @@ impl Plan {
                 let (task, needs) = (task.id.clone(), needs.clone());
                 return Err(PlanError::UnknownNeed { task, needs });
             }
-            if matches!(task.join, Join::AtLeast(k) if k as usize > task.needs.len()) {
+            let n_needs = task.needs.iter().collect::<BTreeSet<_>>().len();
+            if matches!(task.join, Join::AtLeast(k) if k as usize > n_needs) {
                 return Err(PlanError::UnreachableJoin(task.id.clone()));
             }
         }
@@ -220,6 +228,9 @@ mod tests {
         let many = ["a", "b", "c", "d", "e"].map(task).to_vec();
         assert_eq!(check(many), Err(PlanError::TooManyTasks { n_tasks: 5, tasks_max: 4 }));
         assert_eq!(check(vec![task("../a")]), Err(PlanError::BadId(id("../a"))));
+        for own in ["plan", "answer"] {
+            assert_eq!(check(vec![task(own)]), Err(PlanError::ReservedId(id(own))));
+        }
         assert_eq!(check(vec![task("a"), task("a")]), Err(PlanError::DuplicateId(id("a"))));
         assert_eq!(
             check(vec![PlannedTask::new("a", "wizard", "?")]),
@@ -232,6 +243,9 @@ mod tests {
         let mut greedy = task("a").needing(["b"]);
         greedy.join = Join::AtLeast(2);
         assert_eq!(check(vec![greedy, task("b")]), Err(PlanError::UnreachableJoin(id("a"))));
+        let mut twice = task("a").needing(["b", "b"]);
+        twice.join = Join::AtLeast(2);
+        assert_eq!(check(vec![twice, task("b")]), Err(PlanError::UnreachableJoin(id("a"))));
         assert_eq!(
             check(vec![task("ok"), task("x").needing(["y"]), task("y").needing(["x"])]),
             Err(PlanError::Cycle(id("x")))

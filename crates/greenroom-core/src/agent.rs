@@ -1,0 +1,19 @@
+//! The agent's machine: a loop of turns, each one model call and the tool calls it asks for.
+//!
+//! The machine folds events and says what follows from them. It calls nothing: its [`Command`]s are
+//! carried out by the runtime, whose results come back as events. So an agent that is killed between any
+//! two events goes on, after a fold of its stream, with the next step and not with the first.
+
+mod spec;
+
+mod machine;
+
+mod calls;
+
+mod decide;
+
+#[cfg(test)]
+mod tests;
+
+pub use machine::{Command, Machine, Resume};
+pub use spec::{AgentSpec, OutputCheck, TurnLimits};

@@ -1,0 +1,113 @@
+//! The tool calls of one turn: what they are named, which are refused, and how far they are.
+//!
+//! Refusing is decided here, once, when the model's reply is folded; making the calls is decided later.
+
+use serde_json::Value;
+
+use super::spec::AgentSpec;
+use crate::ids::CallId;
+use crate::journal::Event;
+use crate::message::{ToolCall, ToolOutcome};
+use crate::tool::{EffectClass, ToolError, ToolErrorKind};
+
+/// One call of the current turn.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct OpenCall {
+    pub(super) call: ToolCall,
+    /// Why the call is not made, when it is not.
+    refusal: Option<ToolError>,
+    effect: EffectClass,
+    pub(super) is_started: bool,
+    pub(super) outcome: Option<ToolOutcome>,
+}
+
+impl OpenCall {
+    /// What is recorded to begin the call, or to refuse it.
+    pub(super) fn begin(&self) -> Event {
+        let call = self.call.id.clone();
+        match &self.refusal {
+            Some(error) => Event::ToolFinished { call, outcome: ToolOutcome::Error(error.clone()) },
+            None => Event::ToolStarted {
+                call,
+                tool: self.call.name.clone(),
+                arguments: self.call.arguments.clone(),
+                effect: self.effect,
+            },
+        }
+    }
+
+    /// Folds the beginning. The effect that was recorded is the one that counts, whatever a later
+    /// build of the program declares: it was the promise under which the call was made.
+    pub(super) fn start(&mut self, effect: EffectClass) {
+        self.effect = effect;
+        self.is_started = true;
+    }
+
+    /// Whether the call is at work, or was when its agent crashed.
+    pub(super) fn is_at_work(&self) -> bool {
+        self.is_started && self.outcome.is_none()
+    }
+
+    /// Whether the call can be made again although it may have taken effect.
+    pub(super) fn may_repeat(&self) -> bool {
+        self.effect.may_repeat()
+    }
+}
+
+/// The calls that a reply asks for. Those that are to be made are added to `made`, all calls of the
+/// task so far.
+///
+/// Every call gets an id of our own, `turn-index`: providers send ids twice, empty or not at all, and a
+/// conversation is valid only when each call has exactly one outcome.
+pub(super) fn open_calls(
+    spec: &AgentSpec,
+    turn: u32,
+    asked: &[ToolCall],
+    made: &mut Vec<(String, Value)>,
+) -> Vec<OpenCall> {
+    let open = asked.iter().enumerate().map(|(i, call)| {
+        let refusal = refusal(spec, i, call, made);
+        if refusal.is_none() {
+            made.push((call.name.clone(), call.arguments.clone()));
+        }
+        let tool = spec.tools.iter().find(|tool| tool.name == call.name);
+        let id = CallId::from(format!("{turn}-{}", i + 1));
+        OpenCall {
+            call: ToolCall { id, ..call.clone() },
+            refusal,
+            effect: tool.map(|tool| tool.effect).unwrap_or_default(),
+            is_started: false,
+            outcome: None,
+        }
+    });
+    open.collect()
+}
+
+fn refusal(
+    spec: &AgentSpec,
+    i: usize,
+    call: &ToolCall,
+    made: &[(String, Value)],
+) -> Option<ToolError> {
+    if !spec.tools.iter().any(|tool| tool.name == call.name) {
+        let names: Vec<_> = spec.tools.iter().map(|tool| tool.name.as_str()).collect();
+        let message = format!("there is no tool {:?}; there are: {}", call.name, names.join(", "));
+        return Some(ToolError::new(ToolErrorKind::NotFound, message));
+    }
+    let calls_max = spec.limits.calls_per_turn_max;
+    if i >= calls_max {
+        let message = format!("at most {calls_max} calls are made in one turn");
+        return Some(ToolError::new(ToolErrorKind::Denied, message));
+    }
+    // Compared as values: two spellings of the same object are the same arguments.
+    let is_same =
+        |(name, arguments): &&(String, Value)| *name == call.name && *arguments == call.arguments;
+    let same_call_max = spec.limits.same_call_max;
+    if made.iter().filter(is_same).count() >= same_call_max as usize {
+        let message = format!(
+            "the same call is made at most {same_call_max} times; use its result, or answer"
+        );
+        return Some(ToolError::new(ToolErrorKind::Denied, message));
+    }
+    None
+}

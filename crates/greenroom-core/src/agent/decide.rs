@@ -1,0 +1,178 @@
+//! What the agent does next: a function of its state.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::machine::{Command, Machine, Phase, Resume};
+use crate::budget::Limit;
+use crate::journal::Event;
+use crate::message::{Message, ToolOutcome};
+use crate::model::{ChatRequest, ModelError};
+use crate::report::{Report, TaskFailure, TaskFailureKind};
+use crate::tool::{ToolError, ToolErrorKind};
+
+/// The longest wait that a provider can ask for; when it asks for more, the call has failed. An agent
+/// that sleeps for an hour is not at work, and the OpenAI and Anthropic clients draw the same line.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(120);
+
+impl Machine {
+    /// What follows from the state: intents and facts to be recorded next. Empty while the machine
+    /// waits for an effect, and when the task is done.
+    #[must_use]
+    pub fn decide(&self) -> Vec<Event> {
+        let limits = &self.spec.limits;
+        match &self.phase {
+            Phase::New | Phase::Calling { .. } | Phase::Done(_) => Vec::new(),
+            Phase::Ready { turn } if *turn > limits.turns_max || limits.attempts_max == 0 => {
+                let why = format!("no answer after {} model calls", turn - 1);
+                self.finish_early(Some(Limit::ModelCalls), TaskFailureKind::Limit, why)
+            }
+            Phase::Ready { turn } => {
+                vec![Event::ModelCalled { turn: *turn, attempt: 1, delay: Duration::ZERO }]
+            }
+            Phase::Failed { turn, attempt, error } => self.after_failure(*turn, *attempt, error),
+            Phase::Tools { .. } => {
+                let waiting =
+                    self.calls.iter().filter(|open| !open.is_started && open.outcome.is_none());
+                waiting.map(|open| open.begin()).collect()
+            }
+            Phase::Answered { text, value } => {
+                let report = self.report(text.clone(), value.clone(), None);
+                vec![Event::TaskFinished { result: Ok(report) }]
+            }
+            Phase::Limited { limit } => self.after_limit(*limit),
+            Phase::Failing { kind, why } => self.fail(*kind, why.clone()),
+        }
+    }
+
+    /// What an event that was just folded asks to be done. An event that the fold ignored asks for
+    /// nothing.
+    #[must_use]
+    pub fn command(&self, event: &Event) -> Option<Command> {
+        match event {
+            Event::ModelCalled { .. } => self.call_model(),
+            Event::ToolStarted { call, tool, arguments, .. } => {
+                let is_this = |open: &&super::calls::OpenCall| open.call.id == *call;
+                let open = self.calls.iter().find(is_this)?;
+                open.is_at_work().then(|| Command::CallTool {
+                    call: call.clone(),
+                    tool: tool.clone(),
+                    arguments: arguments.clone(),
+                })
+            }
+            Event::TaskFinished { .. } => self.report_result(),
+            _ => None,
+        }
+    }
+
+    /// What a fresh incarnation does once it has folded the stream: unfinished model calls and
+    /// repeatable tool calls are made again, and any other open call is in doubt.
+    #[must_use]
+    pub fn resume(&self) -> Resume {
+        let mut resume = Resume::default();
+        resume.commands.extend(self.call_model());
+        resume.commands.extend(self.report_result());
+        if !matches!(self.phase, Phase::Tools { .. }) {
+            return resume;
+        }
+        for open in self.calls.iter().filter(|open| open.is_at_work()) {
+            let call = open.call.clone();
+            if open.may_repeat() {
+                let (tool, arguments) = (call.name, call.arguments);
+                resume.commands.push(Command::CallTool { call: call.id, tool, arguments });
+            } else {
+                let message = "the call was cut off; whether it took effect is unknown";
+                let error = ToolError::new(ToolErrorKind::InDoubt, message);
+                let outcome = ToolOutcome::Error(error);
+                resume.events.push(Event::ToolFinished { call: call.id, outcome });
+            }
+        }
+        resume
+    }
+
+    fn call_model(&self) -> Option<Command> {
+        let Phase::Calling { turn, attempt, delay } = self.phase else { return None };
+        Some(Command::CallModel { turn, attempt, delay, request: self.request(turn) })
+    }
+
+    fn report_result(&self) -> Option<Command> {
+        let Phase::Done(result) = &self.phase else { return None };
+        Some(Command::Report(result.clone()))
+    }
+
+    fn after_failure(&self, turn: u32, attempt: u32, error: &ModelError) -> Vec<Event> {
+        let attempts_max = self.spec.limits.attempts_max;
+        let asked = error.retry_after.filter(|wait| !wait.is_zero());
+        let is_final = !error.kind.is_retryable()
+            || attempt >= attempts_max
+            || asked.is_some_and(|wait| wait > RETRY_AFTER_MAX);
+        if is_final {
+            let kind = error.kind;
+            let why = format!("{kind} after {attempt} of {attempts_max} tries: {error}");
+            return self.finish_early(None, TaskFailureKind::Model, why);
+        }
+        let delay = asked.unwrap_or_else(|| self.retry_delay(turn, attempt));
+        vec![Event::ModelCalled { turn, attempt: attempt + 1, delay }]
+    }
+
+    /// Exponential backoff, less up to a quarter: `min(first * 2^(attempt-1), longest) * (1 - r/4)`
+    /// with `r` in [0, 1), the rule of the OpenAI SDKs. `r` is a hash of the seed, the turn and the
+    /// attempt, so that the same run waits the same time again.
+    fn retry_delay(&self, turn: u32, attempt: u32) -> Duration {
+        let limits = &self.spec.limits;
+        let doubled = 2_u32.saturating_pow(attempt.saturating_sub(1));
+        let delay = limits.retry_delay_min.saturating_mul(doubled).min(limits.retry_delay_max);
+        let salt = u64::from(turn) << 32 | u64::from(attempt);
+        let share = crate::random::unit(self.seed ^ salt);
+        delay - delay.mul_f64(share / 4.0)
+    }
+
+    /// A call that was cut off and must not be repeated is what the asker has to know first.
+    fn after_limit(&self, limit: Limit) -> Vec<Event> {
+        let in_doubt = self.calls.iter().find(|open| open.is_at_work() && !open.may_repeat());
+        match in_doubt {
+            Some(open) => {
+                let why = format!("the {limit} cut off the call of {}", open.call.name);
+                self.fail(TaskFailureKind::InDoubt, why)
+            }
+            None => self.finish_early(Some(limit), TaskFailureKind::Limit, limit.to_string()),
+        }
+    }
+
+    /// Ends with what was found, or with a failure when nothing was.
+    fn finish_early(&self, limit: Option<Limit>, kind: TaskFailureKind, why: String) -> Vec<Event> {
+        if self.passages.is_empty() {
+            return self.fail(kind, why);
+        }
+        vec![Event::TaskFinished { result: Ok(self.report(String::new(), None, limit)) }]
+    }
+
+    fn fail(&self, kind: TaskFailureKind, message: String) -> Vec<Event> {
+        let failure = TaskFailure { kind, message, usage: self.usage };
+        vec![Event::TaskFinished { result: Err(failure) }]
+    }
+
+    fn report(&self, text: String, value: Option<Value>, limit: Option<Limit>) -> Report {
+        Report { text, value, passages: self.passages.clone(), usage: self.usage, limit }
+    }
+
+    /// What the model is asked. A reply that cannot be used is shown once, behind the conversation and
+    /// not in it: the next try replaces it.
+    fn request(&self, turn: u32) -> ChatRequest {
+        let mut messages = Arc::clone(&self.messages);
+        if let Some(objection) = &self.objection {
+            let messages = Arc::make_mut(&mut messages);
+            let shown = objection.reply.as_ref().filter(|reply| !reply.trim().is_empty());
+            messages.extend(shown.map(Message::assistant));
+            let why = &objection.why;
+            messages
+                .push(Message::user(format!("That reply cannot be used: {why}. Answer again.")));
+        }
+        let tools =
+            if self.offers_tools(turn) { Arc::clone(&self.spec.tools) } else { Arc::from([]) };
+        let output = self.spec.output.as_ref().map(|(schema, _)| Arc::clone(schema));
+        ChatRequest { messages, tools, output, output_tokens_max: None }
+    }
+}

@@ -1,0 +1,317 @@
+//! The fold of one task. What follows from the state is decided next door.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::calls::{OpenCall, open_calls};
+use super::spec::AgentSpec;
+use crate::budget::{Limit, Usage};
+use crate::ids::CallId;
+use crate::journal::Event;
+use crate::message::{Message, ToolOutcome};
+use crate::model::{ChatReply, ChatRequest, FinishReason, ModelError, ModelErrorKind};
+use crate::report::{Report, TaskFailure, TaskFailureKind};
+use crate::retriever::{Location, Passage};
+
+/// What the runtime is to do.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Ask the model, after the delay. The answer is [`Event::ModelReplied`] or [`Event::ModelFailed`].
+    CallModel {
+        /// The turn.
+        turn: u32,
+        /// The attempt.
+        attempt: u32,
+        /// How long to wait first.
+        delay: Duration,
+        /// What to ask.
+        request: ChatRequest,
+    },
+    /// Call a tool. The answer is [`Event::ToolFinished`].
+    CallTool {
+        /// The call.
+        call: CallId,
+        /// The tool.
+        tool: String,
+        /// Its arguments.
+        arguments: Value,
+    },
+    /// Tell whoever gave the task what came of it.
+    Report(Result<Report, TaskFailure>),
+}
+
+/// What a fresh incarnation does after it has folded its stream.
+#[derive(Debug, Default)]
+pub struct Resume {
+    /// Facts that the crash made true: calls that must not be repeated are in doubt.
+    pub events: Vec<Event>,
+    /// What had begun and has no result.
+    pub commands: Vec<Command>,
+}
+
+/// Where the task is.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Phase {
+    /// The task has not started.
+    New,
+    /// The model is next.
+    Ready { turn: u32 },
+    /// The model is at work.
+    Calling { turn: u32, attempt: u32, delay: Duration },
+    /// The model failed.
+    Failed { turn: u32, attempt: u32, error: ModelError },
+    /// Tools are to be called or at work.
+    Tools { turn: u32 },
+    /// The model gave its last word.
+    Answered { text: String, value: Option<Value> },
+    /// A limit ended the work.
+    Limited { limit: Limit },
+    /// The model gave its last word, and it cannot be used.
+    Failing { kind: TaskFailureKind, why: String },
+    /// The task is done.
+    Done(Result<Report, TaskFailure>),
+}
+
+/// Why the last reply cannot be used.
+#[derive(Debug, Clone)]
+pub(super) struct Objection {
+    /// The text that misses the output's shape; `None` when the reply was not even a reply.
+    pub(super) reply: Option<String>,
+    pub(super) why: String,
+}
+
+/// The state of one task: a fold of the events of its stream.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    pub(super) spec: Arc<AgentSpec>,
+    pub(super) seed: u64,
+    pub(super) phase: Phase,
+    pub(super) messages: Arc<Vec<Message>>,
+    /// The calls of the current turn, in the model's order.
+    pub(super) calls: Vec<OpenCall>,
+    /// The calls of all turns that were not refused.
+    made: Vec<(String, Value)>,
+    pub(super) objection: Option<Objection>,
+    n_repairs: u32,
+    pub(super) passages: Vec<Passage>,
+    places: BTreeSet<Location>,
+    pub(super) usage: Usage,
+}
+
+impl Machine {
+    /// A machine that has seen no event. The seed makes the jitter of retries reproducible.
+    #[must_use]
+    pub fn new(spec: Arc<AgentSpec>, seed: u64) -> Self {
+        Self {
+            spec,
+            seed,
+            phase: Phase::New,
+            messages: Arc::new(Vec::new()),
+            calls: Vec::new(),
+            made: Vec::new(),
+            objection: None,
+            n_repairs: 0,
+            passages: Vec::new(),
+            places: BTreeSet::new(),
+            usage: Usage::default(),
+        }
+    }
+
+    /// Folds an event. Events that do not fit the state are ignored, so that a late answer to a call
+    /// that is no longer waited for does no harm.
+    pub fn apply(&mut self, event: &Event) {
+        match event {
+            Event::TaskStarted { input, .. } if self.phase == Phase::New => self.start(input),
+            Event::ModelCalled { turn, attempt, delay } if self.may_call(*turn, *attempt) => {
+                self.usage.model_calls += 1;
+                self.phase = Phase::Calling { turn: *turn, attempt: *attempt, delay: *delay };
+            }
+            Event::ModelReplied { turn, reply } if self.is_calling(*turn, None) => {
+                self.fold_reply(*turn, reply);
+            }
+            Event::ModelFailed { turn, attempt, error }
+                if self.is_calling(*turn, Some(*attempt)) =>
+            {
+                self.fold_failure(*turn, *attempt, error);
+            }
+            Event::ToolStarted { call, effect, .. } => {
+                let waiting = |open: &&mut OpenCall| {
+                    open.call.id == *call && !open.is_started && open.outcome.is_none()
+                };
+                if let Some(open) = self.calls.iter_mut().find(waiting) {
+                    self.usage.tool_calls += 1;
+                    open.start(*effect);
+                }
+            }
+            Event::ToolFinished { call, outcome } => self.fold_outcome(call, outcome),
+            Event::LimitReached { limit } => self.fold_limit(*limit),
+            Event::TaskFinished { result } if !self.is_done() => {
+                self.phase = Phase::Done(result.clone());
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the task has its result.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        matches!(self.phase, Phase::Done(_))
+    }
+
+    /// Whether the task has not started.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.phase == Phase::New
+    }
+
+    /// What the task has cost.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        self.usage
+    }
+
+    /// The conversation so far.
+    #[must_use]
+    pub fn messages(&self) -> &[Message] {
+        &self.messages
+    }
+
+    /// Tools are offered until the last turn, and not while a text is being repaired.
+    pub(super) fn offers_tools(&self, turn: u32) -> bool {
+        let is_repair = self.objection.as_ref().is_some_and(|objection| objection.reply.is_some());
+        turn < self.spec.limits.turns_max && !is_repair
+    }
+
+    fn start(&mut self, input: &[Message]) {
+        let messages = Arc::make_mut(&mut self.messages);
+        if !self.spec.instructions.is_empty() {
+            messages.push(Message::system(&*self.spec.instructions));
+        }
+        messages.extend_from_slice(input);
+        self.phase = Phase::Ready { turn: 1 };
+    }
+
+    fn may_call(&self, turn: u32, attempt: u32) -> bool {
+        match self.phase {
+            Phase::Ready { turn: next } => (next, 1) == (turn, attempt),
+            Phase::Failed { turn: last, attempt: failed, .. } => {
+                (last, failed + 1) == (turn, attempt)
+            }
+            _ => false,
+        }
+    }
+
+    fn is_calling(&self, turn: u32, attempt: Option<u32>) -> bool {
+        matches!(self.phase, Phase::Calling { turn: asked, attempt: tried, .. }
+            if asked == turn && attempt.is_none_or(|attempt| attempt == tried))
+    }
+
+    fn fold_reply(&mut self, turn: u32, reply: &ChatReply) {
+        self.usage.add(Usage { model_calls: 0, tool_calls: 0, ..reply.usage });
+        if reply.tool_calls.is_empty() || !self.offers_tools(turn) {
+            return self.fold_answer(turn, reply);
+        }
+        self.calls = open_calls(&self.spec, turn, &reply.tool_calls, &mut self.made);
+        let tool_calls = self.calls.iter().map(|open| open.call.clone()).collect();
+        let message = Message::Assistant { text: reply.text.clone(), tool_calls };
+        Arc::make_mut(&mut self.messages).push(message);
+        self.objection = None;
+        self.phase = Phase::Tools { turn };
+    }
+
+    fn fold_answer(&mut self, turn: u32, reply: &ChatReply) {
+        let is_blank = reply.text.trim().is_empty();
+        let checked = match &self.spec.output {
+            _ if is_blank && reply.finish == FinishReason::ContentFilter => {
+                let why = "the provider withheld the reply".to_owned();
+                self.phase = Phase::Failing { kind: TaskFailureKind::Model, why };
+                return;
+            }
+            // On the last turn there are no tools, and a model that still wants some has no answer.
+            None if is_blank && !reply.tool_calls.is_empty() => {
+                self.phase = Phase::Ready { turn: turn + 1 };
+                return;
+            }
+            None => Ok(None),
+            Some(_) if reply.finish == FinishReason::Length => {
+                Err("the reply was cut off by its length limit; answer more briefly".to_owned())
+            }
+            Some((_, check)) => check(&reply.text).map(Some),
+        };
+        match checked {
+            Ok(value) => self.phase = Phase::Answered { text: reply.text.clone(), value },
+            Err(why) => {
+                let reply = Some(reply.text.clone());
+                if let Err(Objection { why, .. }) = self.object(turn, Objection { reply, why }) {
+                    self.phase = Phase::Failing { kind: TaskFailureKind::Output, why };
+                }
+            }
+        }
+    }
+
+    /// A reply that was no reply is repaired, every other failure is for [`Machine::decide`].
+    fn fold_failure(&mut self, turn: u32, attempt: u32, error: &ModelError) {
+        let objection = Objection { reply: None, why: error.message.clone() };
+        let is_repairable = error.kind == ModelErrorKind::InvalidReply;
+        if !is_repairable || self.object(turn, objection).is_err() {
+            self.phase = Phase::Failed { turn, attempt, error: error.clone() };
+        }
+    }
+
+    /// Sends a reply back, or hands the objection back when no repair is left.
+    fn object(&mut self, turn: u32, objection: Objection) -> Result<(), Objection> {
+        let limits = &self.spec.limits;
+        if self.n_repairs >= limits.repairs_max || turn >= limits.turns_max {
+            return Err(objection);
+        }
+        self.n_repairs += 1;
+        self.objection = Some(objection);
+        self.phase = Phase::Ready { turn: turn + 1 };
+        Ok(())
+    }
+
+    fn fold_outcome(&mut self, call: &CallId, outcome: &ToolOutcome) {
+        let Phase::Tools { turn } = self.phase else { return };
+        let Some(open) = self.calls.iter_mut().find(|open| open.call.id == *call) else { return };
+        if open.outcome.is_none() {
+            open.outcome = Some(outcome.clone());
+        }
+        if self.calls.iter().any(|open| open.outcome.is_none()) {
+            return;
+        }
+        // Outcomes join the conversation in the order of the calls, whatever order they came in.
+        for OpenCall { call, outcome, .. } in std::mem::take(&mut self.calls) {
+            let Some(outcome) = outcome else { continue };
+            self.gather(&outcome);
+            let (call, name) = (call.id, call.name);
+            Arc::make_mut(&mut self.messages).push(Message::Tool { call, name, outcome });
+        }
+        self.phase = Phase::Ready { turn: turn + 1 };
+    }
+
+    /// A limit takes nothing away: not an answer that is there, and not what finished searches found.
+    fn fold_limit(&mut self, limit: Limit) {
+        use Phase::{Answered, Done, Failing, Limited};
+        if matches!(self.phase, Answered { .. } | Failing { .. } | Limited { .. } | Done(_)) {
+            return;
+        }
+        let outcomes: Vec<_> = self.calls.iter().filter_map(|open| open.outcome.clone()).collect();
+        outcomes.iter().for_each(|outcome| self.gather(outcome));
+        self.phase = Phase::Limited { limit };
+    }
+
+    /// Keeps the passages of a search's outcome, each place once.
+    fn gather(&mut self, outcome: &ToolOutcome) {
+        let ToolOutcome::Ok(Value::Object(fields)) = outcome else { return };
+        let Some(passages) = fields.get("passages") else { return };
+        let found: Vec<Passage> = serde_json::from_value(passages.clone()).unwrap_or_default();
+        for passage in found {
+            if self.places.insert(passage.location()) {
+                self.passages.push(passage);
+            }
+        }
+    }
+}

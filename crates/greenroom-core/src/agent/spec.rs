@@ -1,0 +1,105 @@
+//! What an agent is: instructions, tools, the shape of its output, and limits on its turns.
+
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::ids::AgentId;
+use crate::model::OutputSchema;
+use crate::tool::ToolSpec;
+
+/// Judges a model's final text: the value it stands for, or what is wrong with it, for the model to read.
+pub type OutputCheck = Arc<dyn Fn(&str) -> Result<Value, String> + Send + Sync>;
+
+/// What an agent is.
+#[derive(Clone)]
+pub struct AgentSpec {
+    /// Its name.
+    pub id: AgentId,
+    /// The system prompt; empty for none.
+    pub instructions: Arc<str>,
+    /// The tools that it may call. Only the runtime enforces this list; no prompt can widen it.
+    pub tools: Arc<[ToolSpec]>,
+    /// The shape of its final text, when it must have one.
+    pub output: Option<(Arc<OutputSchema>, OutputCheck)>,
+    /// Limits on its turns.
+    pub limits: TurnLimits,
+}
+
+impl AgentSpec {
+    /// An agent without instructions, tools or a shape of output.
+    #[must_use]
+    pub fn new(id: impl Into<AgentId>) -> Self {
+        Self {
+            id: id.into(),
+            instructions: Arc::from(""),
+            tools: Arc::from([]),
+            output: None,
+            limits: TurnLimits::default(),
+        }
+    }
+
+    /// A fingerprint of what the model is told. It is stable within one build of the program.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.instructions.hash(&mut hasher);
+        for tool in self.tools.iter() {
+            (&tool.name, &tool.description, tool.parameters.to_string()).hash(&mut hasher);
+        }
+        if let Some((schema, _)) = &self.output {
+            (&schema.name, schema.schema.to_string()).hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+}
+
+impl fmt::Debug for AgentSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AgentSpec")
+            .field("id", &self.id)
+            .field("n_tools", &self.tools.len())
+            .field("output", &self.output.as_ref().map(|(schema, _)| &schema.name))
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Limits on the turns of an agent. Each is exact: a limit of `n` allows `n` and refuses the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TurnLimits {
+    /// Model calls of one task, retries not counted. On the last one no tools are offered, so that the
+    /// model must answer. Default 8.
+    pub turns_max: u32,
+    /// Tries of one model call; none at all with 0. Default 4.
+    pub attempts_max: u32,
+    /// Replies of one task that are sent back: because they miss the shape of the output, or because
+    /// they are no replies at all. Each takes a turn. Default 2.
+    pub repairs_max: u32,
+    /// Tool calls of one turn; the rest are answered with an error. Default 16.
+    pub calls_per_turn_max: usize,
+    /// How often the same call (tool and arguments) may be made in one task; refused calls do not
+    /// count. Default 3.
+    pub same_call_max: u32,
+    /// The wait before the second try of a model call; it doubles from there. Default 500 ms.
+    pub retry_delay_min: Duration,
+    /// The longest wait before a try, unless the provider asks for up to two minutes. Default 8 s.
+    pub retry_delay_max: Duration,
+}
+
+impl Default for TurnLimits {
+    fn default() -> Self {
+        Self {
+            turns_max: 8,
+            attempts_max: 4,
+            repairs_max: 2,
+            calls_per_turn_max: 16,
+            same_call_max: 3,
+            retry_delay_min: Duration::from_millis(500),
+            retry_delay_max: Duration::from_secs(8),
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The agent's machine, driven as the runtime drives it, by scripted models and tools.
+
+mod crash;
+mod endings;
+mod retries;
+mod simulation;
+mod turns;

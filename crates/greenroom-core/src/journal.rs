@@ -1,0 +1,95 @@
+//! The journal seam: streams of events, appended by one writer each and read back in order.
+//!
+//! State is a fold of events. An event is stored before anything acts on it; a journal says when that
+//! is true by completing [`Journal::append`].
+
+mod event;
+mod memory;
+
+pub use event::Event;
+pub use memory::MemoryJournal;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::BoxFuture;
+use crate::ids::{RunId, StreamId};
+use crate::time::Timestamp;
+
+/// A stored event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// The event's place in its stream, counted from 0 without gaps.
+    pub seq: u64,
+    /// When it was recorded.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: Event,
+}
+
+/// Where events are kept.
+///
+/// # Contract
+///
+/// A stream has one writer. `append` takes its place in the stream when it is *called*, not when its
+/// future is polled, so that a writer may have several appends under way and know their order. An append
+/// either stores all of its events or none. Once its future completes, the events are as durable as the
+/// journal makes anything.
+pub trait Journal: Send + Sync + 'static {
+    /// Appends events at `events[0].seq`, which must be the stream's length.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalErrorKind::Conflict`] when the stream has another length, which means another writer;
+    /// [`JournalErrorKind::Unavailable`] when the events cannot be stored.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses the answer, not the events.
+    fn append(
+        &self,
+        stream: &StreamId,
+        events: Arc<[Recorded]>,
+    ) -> BoxFuture<'static, Result<(), JournalError>>;
+
+    /// The events of a stream, oldest first. A stream that was never written is empty.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalErrorKind::Corrupt`] or [`JournalErrorKind::Unavailable`].
+    fn load(&self, stream: &StreamId) -> BoxFuture<'static, Result<Vec<Recorded>, JournalError>>;
+
+    /// The streams of a run that have events, in the order of their ids.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalErrorKind::Unavailable`].
+    fn streams(&self, run: RunId) -> BoxFuture<'static, Result<Vec<StreamId>, JournalError>>;
+}
+
+const _: fn(&dyn Journal) = |_| {};
+
+/// Why a journal could not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("journal stream {stream}: {message}")]
+pub struct JournalError {
+    /// What policy reads.
+    pub kind: JournalErrorKind,
+    /// The stream, or the run, that was asked for.
+    pub stream: StreamId,
+    /// What people read.
+    pub message: String,
+}
+
+/// The kinds of [`JournalError`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum JournalErrorKind {
+    /// Another writer has appended to the stream.
+    Conflict,
+    /// The store cannot be reached or written.
+    Unavailable,
+    /// What is stored is not what was written.
+    Corrupt,
+}

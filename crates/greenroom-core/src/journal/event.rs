@@ -1,0 +1,139 @@
+//! The facts that a journal holds. A run's state is a fold of them and of nothing else.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::budget::Limit;
+use crate::ids::{AgentId, CallId, TaskId};
+use crate::message::{Message, ToolOutcome};
+use crate::model::{ChatReply, ModelError};
+use crate::report::{Goal, Outcome, Report, TaskFailure};
+use crate::router::PlannedTask;
+use crate::time::Timestamp;
+use crate::tool::EffectClass;
+
+/// Something that happened in a run.
+///
+/// The events of the first group are a router's, in the root stream of a run; those of the second are
+/// an agent's, in the stream of its task, which is the root stream when the run is that one task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Event {
+    /// A goal was accepted.
+    RunAccepted {
+        /// What is to be answered, and within which limits.
+        goal: Goal,
+        /// When the run must have an outcome.
+        deadline: Timestamp,
+    },
+    /// Intent: a task is given to an agent.
+    TaskAssigned {
+        /// The task.
+        task: PlannedTask,
+        /// Which attempt this is, counted from 1.
+        attempt: u32,
+    },
+    /// A task succeeded.
+    TaskReported {
+        /// The task.
+        task: TaskId,
+        /// The attempt that succeeded.
+        attempt: u32,
+        /// What was found.
+        report: Report,
+    },
+    /// An attempt at a task failed.
+    TaskFailed {
+        /// The task.
+        task: TaskId,
+        /// The attempt that failed.
+        attempt: u32,
+        /// Why.
+        failure: TaskFailure,
+    },
+    /// The time to gather is over: the answer is made of what is there.
+    GatheringEnded,
+    /// Somebody cancelled the run.
+    CancelRequested,
+    /// The run's deadline has passed.
+    DeadlinePassed,
+    /// The run has its outcome.
+    RunFinished {
+        /// What came of it.
+        outcome: Outcome,
+    },
+
+    /// An agent took a task.
+    TaskStarted {
+        /// The agent.
+        agent: AgentId,
+        /// What it was told.
+        input: Vec<Message>,
+        /// Fingerprint of the agent's configuration, to notice that it changed before a resume.
+        config: u64,
+    },
+    /// Intent: a model is asked.
+    ModelCalled {
+        /// The turn, counted from 1.
+        turn: u32,
+        /// The attempt within the turn, counted from 1.
+        attempt: u32,
+        /// How long the call waits before it is made.
+        delay: Duration,
+    },
+    /// A model answered.
+    ModelReplied {
+        /// The turn.
+        turn: u32,
+        /// The answer.
+        reply: ChatReply,
+    },
+    /// A model did not answer.
+    ModelFailed {
+        /// The turn.
+        turn: u32,
+        /// The attempt.
+        attempt: u32,
+        /// Why.
+        error: ModelError,
+    },
+    /// Intent: a tool is called.
+    ToolStarted {
+        /// The call.
+        call: CallId,
+        /// The tool.
+        tool: String,
+        /// Its arguments.
+        arguments: Value,
+        /// What repeating the call would do.
+        effect: EffectClass,
+    },
+    /// A tool call has its outcome.
+    ToolFinished {
+        /// The call.
+        call: CallId,
+        /// What came of it.
+        outcome: ToolOutcome,
+    },
+    /// A limit of the run was reached: the agent ends with what it has.
+    LimitReached {
+        /// Which.
+        limit: Limit,
+    },
+    /// The agent is done with its task.
+    TaskFinished {
+        /// What it found, or why it found nothing.
+        result: Result<Report, TaskFailure>,
+    },
+}
+
+impl Event {
+    /// Whether nothing follows in the stream.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        matches!(self, Self::RunFinished { .. } | Self::TaskFinished { .. })
+    }
+}

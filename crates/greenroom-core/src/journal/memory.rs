@@ -1,0 +1,120 @@
+//! A journal in memory: it survives the restart of an agent, not the end of the process.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::ready;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{Journal, JournalError, JournalErrorKind, Recorded};
+use crate::BoxFuture;
+use crate::ids::{RunId, StreamId};
+
+/// A journal in memory. Clones share their contents.
+///
+/// It keeps every unfinished run and the last finished ones; older finished runs are dropped, so that a
+/// process that runs for months does not grow.
+#[derive(Debug, Clone)]
+pub struct MemoryJournal {
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    streams: BTreeMap<StreamId, Vec<Recorded>>,
+    finished: VecDeque<RunId>,
+    finished_max: usize,
+}
+
+impl MemoryJournal {
+    /// An empty journal that keeps the last 100 finished runs.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::keeping(100)
+    }
+
+    /// An empty journal that keeps this many finished runs.
+    #[must_use]
+    pub fn keeping(finished_max: usize) -> Self {
+        let (streams, finished) = (BTreeMap::new(), VecDeque::new());
+        Self { inner: Arc::new(Mutex::new(Inner { streams, finished, finished_max })) }
+    }
+
+    /// Events stored, of all runs.
+    #[must_use]
+    pub fn n_events(&self) -> usize {
+        self.lock().streams.values().map(Vec::len).sum()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Nothing panics while the lock is held, and a half-written stream cannot be seen: every
+        // change is a single extend.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for MemoryJournal {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Inner {
+    fn append(&mut self, stream: &StreamId, events: &[Recorded]) -> Result<(), JournalError> {
+        let n_stored = self.streams.get(stream).map_or(0, Vec::len);
+        let is_gapless = (n_stored as u64..).zip(events).all(|(seq, event)| event.seq == seq);
+        if !is_gapless {
+            let message = format!("the stream has {n_stored} events");
+            let kind = JournalErrorKind::Conflict;
+            return Err(JournalError { kind, stream: stream.clone(), message });
+        }
+        if events.is_empty() {
+            return Ok(());
+        }
+        self.streams.entry(stream.clone()).or_default().extend_from_slice(events);
+        let is_root = stream.path().is_empty();
+        if is_root && events.iter().any(|recorded| recorded.event.is_terminal()) {
+            self.finish(stream.run());
+        }
+        Ok(())
+    }
+
+    /// Counts a run as finished, once, and drops the one that finished longest ago.
+    fn finish(&mut self, run: RunId) {
+        if self.finished.contains(&run) {
+            return;
+        }
+        self.finished.push_back(run);
+        if self.finished.len() > self.finished_max
+            && let Some(oldest) = self.finished.pop_front()
+        {
+            for stream in self.of_run(oldest) {
+                self.streams.remove(&stream);
+            }
+        }
+    }
+
+    fn of_run(&self, run: RunId) -> Vec<StreamId> {
+        let from_root = self.streams.range(StreamId::root(run)..);
+        from_root.map(|(id, _)| id).take_while(|id| id.run() == run).cloned().collect()
+    }
+}
+
+impl Journal for MemoryJournal {
+    fn append(
+        &self,
+        stream: &StreamId,
+        events: Arc<[Recorded]>,
+    ) -> BoxFuture<'static, Result<(), JournalError>> {
+        Box::pin(ready(self.lock().append(stream, &events)))
+    }
+
+    fn load(&self, stream: &StreamId) -> BoxFuture<'static, Result<Vec<Recorded>, JournalError>> {
+        Box::pin(ready(Ok(self.lock().streams.get(stream).cloned().unwrap_or_default())))
+    }
+
+    fn streams(&self, run: RunId) -> BoxFuture<'static, Result<Vec<StreamId>, JournalError>> {
+        Box::pin(ready(Ok(self.lock().of_run(run))))
+    }
+}
+
+#[cfg(test)]
+mod tests;

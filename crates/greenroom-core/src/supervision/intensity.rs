@@ -1,0 +1,124 @@
+//! How often something may fail: a limit over a sliding window of monotonic time.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::supervision::SpecError;
+
+/// At most so many restarts in any span of this length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Intensity {
+    /// Restarts allowed within `period`. With 0, the first failure is one too many.
+    pub restarts_max: u32,
+    /// The length of the window.
+    pub period: Duration,
+}
+
+impl Intensity {
+    /// At most `restarts_max` restarts in `period`.
+    #[must_use]
+    pub const fn new(restarts_max: u32, period: Duration) -> Self {
+        Self { restarts_max, period }
+    }
+
+    pub(super) fn check(&self) -> Result<(), SpecError> {
+        if self.restarts_max == u32::MAX {
+            return Err(SpecError::IntensityInfinite);
+        }
+        if self.period.is_zero() {
+            return Err(SpecError::PeriodZero);
+        }
+        if self.period == Duration::MAX {
+            return Err(SpecError::PeriodInfinite);
+        }
+        Ok(())
+    }
+}
+
+/// One restart in five seconds, as in OTP.
+impl Default for Intensity {
+    fn default() -> Self {
+        Self::new(1, Duration::from_secs(5))
+    }
+}
+
+/// The restarts of the last period; never more than `restarts_max + 1` of them.
+#[derive(Debug, Clone)]
+pub(super) struct Window {
+    limit: Intensity,
+    restarts: VecDeque<Duration>,
+}
+
+impl Window {
+    pub(super) fn new(limit: Intensity) -> Self {
+        Self { limit, restarts: VecDeque::new() }
+    }
+
+    /// Counts a restart at `now` and tells whether it is allowed.
+    ///
+    /// OTP's rule (`add_restart`): a restart that is exactly one period old still counts.
+    pub(super) fn admit(&mut self, now: Duration) -> bool {
+        let limit = self.limit;
+        let is_old = |restart: &Duration| now.saturating_sub(*restart) > limit.period;
+        while self.restarts.front().is_some_and(is_old) {
+            self.restarts.pop_front();
+        }
+        if self.restarts.len() > limit.restarts_max as usize {
+            return false;
+        }
+        self.restarts.push_back(now);
+        self.restarts.len() <= limit.restarts_max as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(restarts_max: u32, period_ms: u64, at_ms: &[u64], expect: &[bool]) {
+        let mut window =
+            Window::new(Intensity::new(restarts_max, Duration::from_millis(period_ms)));
+        let admitted: Vec<_> =
+            at_ms.iter().map(|at| window.admit(Duration::from_millis(*at))).collect();
+        assert_eq!(admitted, expect);
+    }
+
+    #[test]
+    fn sup_e01_the_third_failure_is_too_many_for_two() {
+        check(2, 3_600_000, &[0, 1, 2], &[true, true, false]);
+    }
+
+    #[test]
+    fn sup_e02_failures_further_apart_than_the_period_are_survived() {
+        check(1, 1000, &[0, 2100, 4200, 6300], &[true; 4]);
+    }
+
+    #[test]
+    fn sup_e03_none_allowed_means_the_first_is_too_many() {
+        check(0, 5000, &[0], &[false]);
+    }
+
+    #[test]
+    fn sup_e04_the_window_slides_and_its_edge_counts() {
+        check(1, 1000, &[0, 1000], &[true, false]);
+        check(1, 1000, &[0, 1001], &[true, true]);
+        check(2, 1000, &[0, 900, 1100, 1200], &[true, true, true, false]);
+    }
+
+    #[test]
+    fn sup_e05_a_window_of_thirty_days_does_not_overflow() {
+        let day = 86_400_000;
+        check(1, 30 * day, &[day, 30 * day], &[true, false]);
+        check(1, 30 * day, &[day, 32 * day], &[true, true]);
+    }
+
+    #[test]
+    fn the_window_is_no_longer_than_its_limit() {
+        let mut window = Window::new(Intensity::new(3, Duration::from_secs(1)));
+        for _ in 0..100 {
+            window.admit(Duration::ZERO);
+        }
+        assert_eq!(window.restarts.len(), 4);
+    }
+}

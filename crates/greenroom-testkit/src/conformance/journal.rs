@@ -1,0 +1,93 @@
+//! The suite of the journal seam.
+
+use std::sync::Arc;
+
+use greenroom_core::ids::{RunId, StreamId};
+use greenroom_core::journal::{Event, Journal, JournalErrorKind, Recorded};
+use greenroom_core::report::{Outcome, Report, Status};
+use greenroom_core::time::Timestamp;
+
+use super::patiently;
+
+fn root(n: u128) -> StreamId {
+    StreamId::root(RunId::from_bits(n))
+}
+
+/// Events that follow each other from a place in a stream.
+fn events(seq: u64, events: impl IntoIterator<Item = Event>) -> Arc<[Recorded]> {
+    let at = Timestamp::from_millis(7);
+    (seq..).zip(events).map(|(seq, event)| Recorded { seq, at, event }).collect()
+}
+
+fn some(seq: u64, n_events: usize) -> Arc<[Recorded]> {
+    events(seq, vec![Event::GatheringEnded; n_events])
+}
+
+fn finished() -> Event {
+    Event::RunFinished { outcome: Outcome::without_answer(Status::Failed, None) }
+}
+
+/// The contract of [`Journal`], for any implementation. The journal must be empty.
+///
+/// # Panics
+///
+/// When a promise is broken, naming it.
+pub async fn journal(label: &str, journal: Arc<dyn Journal>) {
+    patiently(label, "reading back", appends_are_read_back(&*journal)).await;
+    patiently(label, "refusing", another_writer_is_refused(&*journal)).await;
+    patiently(label, "ordering", places_are_taken_when_append_is_called(&*journal)).await;
+    patiently(label, "listing", streams_are_those_of_one_run(&*journal)).await;
+}
+
+async fn appends_are_read_back(journal: &dyn Journal) {
+    let stream = root(1);
+    assert_eq!(journal.load(&stream).await, Ok(vec![]), "never written is empty");
+    let report = Report::text("Grüße, 東京 🦀\n\0");
+    let first = events(0, [Event::CancelRequested, Event::TaskFinished { result: Ok(report) }]);
+    let second = events(2, [finished()]);
+    journal.append(&stream, Arc::clone(&first)).await.expect("the stream is empty");
+    journal.append(&stream, Arc::clone(&second)).await.expect("nobody else writes");
+    assert_eq!(journal.load(&stream).await, Ok([&first[..], &second[..]].concat()));
+}
+
+async fn another_writer_is_refused(journal: &dyn Journal) {
+    let stream = root(2);
+    journal.append(&stream, some(0, 2)).await.expect("the stream is empty");
+    let gap = [&some(2, 1)[..], &some(4, 1)[..]].concat();
+    for wrong in [some(0, 1), some(1, 1), some(3, 1), some(1, 3), gap.into()] {
+        let error = journal.append(&stream, wrong).await.expect_err("not the stream's length");
+        assert_eq!((error.kind, error.stream), (JournalErrorKind::Conflict, stream.clone()));
+    }
+    assert_eq!(journal.load(&stream).await.map(|events| events.len()), Ok(2), "all or nothing");
+    journal.append(&stream, some(2, 1)).await.expect("the refused left nothing behind");
+}
+
+async fn places_are_taken_when_append_is_called(journal: &dyn Journal) {
+    let stream = root(3);
+    let first = journal.append(&stream, some(0, 2));
+    let second = journal.append(&stream, some(2, 1));
+    let third = journal.append(&stream, some(2, 1));
+    assert_eq!(second.await, Ok(()));
+    assert_eq!(first.await, Ok(()));
+    assert_eq!(third.await.map_err(|error| error.kind), Err(JournalErrorKind::Conflict));
+    drop(journal.append(&stream, some(3, 1)));
+    journal.append(&stream, some(4, 1)).await.expect("a dropped future loses no event");
+    assert_eq!(journal.load(&stream).await, Ok(some(0, 5).to_vec()));
+}
+
+async fn streams_are_those_of_one_run(journal: &dyn Journal) {
+    let (run, root) = (RunId::from_bits(5), root(5));
+    let nested = root.child(&"b".into()).child(&"a".into());
+    let expect = [root.clone(), root.child(&"a".into()), root.child(&"b".into()), nested];
+    assert_eq!(journal.streams(run).await, Ok(vec![]));
+    for stream in expect.iter().rev() {
+        journal.append(stream, some(0, 1)).await.expect("the stream is empty");
+    }
+    for neighbour in [4, 6] {
+        let stream = StreamId::root(RunId::from_bits(neighbour));
+        journal.append(&stream, some(0, 1)).await.expect("the stream is empty");
+    }
+    journal.append(&root.child(&"0".into()), some(0, 0)).await.expect("nothing to store");
+    journal.load(&root.child(&"1".into())).await.expect("nothing is there");
+    assert_eq!(journal.streams(run).await, Ok(expect.to_vec()), "with events, in order");
+}

@@ -1,1 +1,18 @@
-//! tools
+//! The toolbox that agents call from, and the tools that come with Greenroom.
+//!
+//! Every built-in tool only reads. Nothing here isolates a panic or enforces a deadline: the runtime's
+//! tool agent does. Nothing here reads a clock or the environment.
+
+mod toolbox;
+
+mod calculate;
+mod date;
+mod read_file;
+
+mod builtin;
+
+pub use builtin::builtin;
+pub use calculate::{CalculateInput, CalculateOutput, CalculateTool};
+pub use date::{DateInput, DateOperation, DateOutput, DateTool};
+pub use read_file::{ReadFileInput, ReadFileOutput, ReadFileTool};
+pub use toolbox::{Toolbox, ToolboxError, ToolboxErrorKind};

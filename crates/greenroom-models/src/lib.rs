@@ -1,1 +1,7 @@
-//! models
+//! Chat models. So far there is one: [`Extractive`], which needs neither a network nor weights.
+//!
+//! Nothing in this crate starts agents or knows the runtime.
+
+mod extractive;
+
+pub use extractive::Extractive;

@@ -1,0 +1,236 @@
+//! What a user writes to make an actor: one trait, and the context its hooks are given.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use greenroom_core::ids::AgentId;
+use greenroom_core::supervision::{Detail, ExitReason};
+use tokio_util::sync::CancellationToken;
+
+use crate::address::{AgentRef, AskError, Reply};
+use crate::effect::{self, EffectError, Effects};
+
+/// A supervised actor.
+///
+/// # Contract
+///
+/// Hooks are synchronous: they decide, and they return in well under a millisecond. Whatever has to be
+/// waited for is an effect ([`Context::effect`], [`Context::ask`], [`Context::blocking`]) that answers with
+/// a message. So an actor can be asked, stopped and inspected while its model call is under way.
+///
+/// A message is lent to [`Actor::handle`] and not given: when the hook panics or fails, the mailbox still
+/// has the message, and delivers it again to the next incarnation until
+/// [`deliveries_max`](greenroom_core::mailbox::MailboxSpec::deliveries_max) is reached. What the hook wants
+/// to keep of the message it clones.
+///
+/// | the hook | the incarnation | the message |
+/// |---|---|---|
+/// | returns `Ok` | lives | is done |
+/// | returns `Err` | ends with [`ExitReason::Failed`] | is delivered again, then quarantined |
+/// | panics | ends with [`ExitReason::Panic`] | is delivered again, then quarantined |
+/// | calls [`Context::stop`] and returns `Ok` | ends with [`ExitReason::Normal`] | is done |
+/// | starts more than 4,096 effects and timers | ends with [`ExitReason::Failed`] | is delivered again, then quarantined |
+///
+/// The outcomes of an incarnation's own effects end with it: they are not delivered to the next one. An
+/// actor that has 1,024 effects under way is given no message of others until one of them is done.
+pub trait Actor: Sized + Send + 'static {
+    /// What the actor is sent.
+    type Message: Send + 'static;
+
+    /// Runs once per incarnation, before its first message.
+    ///
+    /// # Errors
+    ///
+    /// A failure is a failed start, which the supervisor treats by the child's restart type.
+    fn started(&mut self, context: &mut Context<'_, Self>) -> Result<(), Failure> {
+        let _ = context;
+        Ok(())
+    }
+
+    /// Handles one message.
+    ///
+    /// # Errors
+    ///
+    /// A failure ends the incarnation; see the table above.
+    fn handle(
+        &mut self,
+        message: &Self::Message,
+        context: &mut Context<'_, Self>,
+    ) -> Result<(), Failure>;
+
+    /// Runs when the incarnation ends in an orderly way; not after a kill, a panic or a failure.
+    fn stopped(&mut self) {}
+}
+
+/// Why an incarnation gives up. There is no conversion from other errors: ending an agent is a decision,
+/// and a `?` on a failed send must not make it by accident.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    reason: Detail,
+}
+
+impl Failure {
+    /// A failure for this reason, cut to 1 KiB.
+    #[must_use]
+    pub fn new(reason: impl AsRef<str>) -> Self {
+        Self { reason: Detail::new(reason.as_ref()) }
+    }
+
+    pub(crate) fn into_exit(self) -> ExitReason {
+        ExitReason::Failed(self.reason)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reason.fmt(f)
+    }
+}
+
+/// What an actor's hook can do.
+pub struct Context<'a, A: Actor> {
+    pub(crate) effects: &'a Effects<A::Message>,
+    /// The cancellation of the message that is being handled, when somebody waits for its answer.
+    pub(crate) asker: Option<CancellationToken>,
+    pub(crate) delivery: u32,
+    pub(crate) is_stopping: bool,
+}
+
+impl<A: Actor> Context<'_, A> {
+    /// The actor's identity.
+    #[must_use]
+    pub fn id(&self) -> &AgentId {
+        self.effects.slot.id()
+    }
+
+    /// The actor's own address.
+    #[must_use]
+    pub fn me(&self) -> AgentRef<A::Message> {
+        AgentRef::new(Arc::clone(&self.effects.slot))
+    }
+
+    /// Which delivery of the message this is, counted from 1: more than 1 after a crash.
+    #[must_use]
+    pub fn delivery(&self) -> u32 {
+        self.delivery
+    }
+
+    /// Which life of the actor this is, counted from 1.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.effects.generation
+    }
+
+    /// Ends the incarnation in an orderly way once the hook has returned.
+    pub fn stop(&mut self) {
+        self.is_stopping = true;
+    }
+
+    /// Starts work that the hook does not wait for. Its outcome comes back as a message, in the lane that
+    /// a full mailbox does not block.
+    ///
+    /// The work ends with the incarnation; when the message being handled is an ask, it also ends, with
+    /// [`EffectError::Cancelled`], when the asker goes away. A panic in it is an outcome, not a crash.
+    pub fn effect<T, F>(
+        &self,
+        name: &'static str,
+        deadline: Duration,
+        work: F,
+        into_message: impl FnOnce(Result<T, EffectError>) -> A::Message + Send + 'static,
+    ) where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        self.effects.run(name, deadline, self.asker.clone(), work, into_message);
+    }
+
+    /// Starts work that outlives its asker: only the end of the incarnation cancels it.
+    pub fn shielded<T, F>(
+        &self,
+        name: &'static str,
+        deadline: Duration,
+        work: F,
+        into_message: impl FnOnce(Result<T, EffectError>) -> A::Message + Send + 'static,
+    ) where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        self.effects.run(name, deadline, None, work, into_message);
+    }
+
+    /// Starts work that a token of the actor's own can cancel, with [`EffectError::Cancelled`].
+    pub fn cancellable<T, F>(
+        &self,
+        name: &'static str,
+        deadline: Duration,
+        token: CancellationToken,
+        work: F,
+        into_message: impl FnOnce(Result<T, EffectError>) -> A::Message + Send + 'static,
+    ) where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        self.effects.run(name, deadline, Some(token), work, into_message);
+    }
+
+    /// Runs a blocking function on a thread of its own. At the deadline the outcome is
+    /// [`EffectError::TimedOut`], although the thread cannot be stopped and runs to its end.
+    pub fn blocking<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        deadline: Duration,
+        work: impl FnOnce() -> T + Send + 'static,
+        into_message: impl FnOnce(Result<T, EffectError>) -> A::Message + Send + 'static,
+    ) {
+        let tasks = self.effects.tasks.clone();
+        let joined = async move { effect::joined(tasks.spawn_blocking(name, work)).await };
+        self.effects.run(name, deadline, self.asker.clone(), joined, |outcome| {
+            into_message(outcome.and_then(|joined| joined))
+        });
+    }
+
+    /// Sends another agent a message and gets its answer as a message.
+    pub fn ask<M, R>(
+        &self,
+        to: &AgentRef<M>,
+        deadline: Duration,
+        build: impl FnOnce(Reply<R>) -> M + Send + 'static,
+        into_message: impl FnOnce(Result<R, AskError>) -> A::Message + Send + 'static,
+    ) where
+        M: Send + 'static,
+        R: Send + 'static,
+    {
+        let to = to.clone();
+        let answer = async move { to.ask(deadline, build).await };
+        // The ask has its own deadline; the effect's is only a second bound behind it.
+        let bound = deadline.saturating_add(Duration::from_secs(1));
+        self.effects.run("ask", bound, self.asker.clone(), answer, |outcome| {
+            into_message(outcome.unwrap_or_else(|error| Err(error.into())))
+        });
+    }
+
+    /// Sends the actor itself a message after a delay, unless the incarnation ends before.
+    pub fn after(&self, delay: Duration, message: A::Message) {
+        self.effects.after(delay, message);
+    }
+
+    /// Says what the actor is doing, for those who look at it; see
+    /// [`AgentInfo::step`](crate::AgentInfo::step).
+    pub fn set_step(&self, step: &str) {
+        self.effects.slot.set_step(Some(step.into()));
+    }
+
+    /// The token that is cancelled when the incarnation ends, for work that is handed elsewhere.
+    #[must_use]
+    pub fn cancellation(&self) -> CancellationToken {
+        self.effects.token.child_token()
+    }
+}
+
+impl<A: Actor> fmt::Debug for Context<'_, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("id", self.id()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,6 @@
+//! The agents that come with the runtime.
+
+pub(crate) mod retrieval;
+pub(crate) mod router;
+pub(crate) mod tools;
+pub(crate) mod turn;

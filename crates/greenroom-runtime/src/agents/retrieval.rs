@@ -1,0 +1,142 @@
+//! Retrieval agents: they own sources, ask several at once, and fuse the rankings.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use greenroom_core::retriever::{
+    Passage, Query, RetrieveError, RetrieveErrorKind, Retriever, fuse,
+};
+
+use crate::actor::{Actor, Context, Failure};
+use crate::address::Reply;
+use crate::effect::EffectError;
+
+/// What a retrieval agent answers: passages, and the sources that could not be asked.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Found {
+    /// Best first.
+    pub(crate) passages: Vec<Passage>,
+    /// What went wrong; the other sources were asked all the same.
+    pub(crate) errors: Vec<RetrieveError>,
+}
+
+/// A question for a retrieval agent.
+#[derive(Debug)]
+pub(crate) struct Search {
+    pub(crate) query: Query,
+    pub(crate) reply: Reply<Found>,
+}
+
+/// The messages of a retrieval agent.
+pub(crate) enum RetrievalMessage {
+    Search(Search),
+    Answered { search: u64, source: usize, result: Result<SourceResult, EffectError> },
+}
+
+type SourceResult = Result<Vec<Passage>, RetrieveError>;
+
+/// A search under way.
+struct Open {
+    top_k: usize,
+    reply: Reply<Found>,
+    answers: Vec<Option<SourceResult>>,
+}
+
+/// Owns sources. It keeps no run's state: whoever asks journals the question and the answer.
+pub(crate) struct RetrievalAgent {
+    sources: Arc<[Arc<dyn Retriever>]>,
+    source_timeout: Duration,
+    open: BTreeMap<u64, Open>,
+    n_searches: u64,
+}
+
+impl RetrievalAgent {
+    pub(crate) fn new(sources: Arc<[Arc<dyn Retriever>]>, source_timeout: Duration) -> Self {
+        Self { sources, source_timeout, open: BTreeMap::new(), n_searches: 0 }
+    }
+
+    fn search(&mut self, search: &Search, context: &Context<'_, Self>) {
+        self.n_searches += 1;
+        let id = self.n_searches;
+        let (top_k, reply) = (search.query.top_k, search.reply.take());
+        let answers = self.sources.iter().map(|_| None).collect();
+        self.open.insert(id, Open { top_k, reply, answers });
+        for (i, source) in self.sources.iter().enumerate() {
+            let (source, query) = (Arc::clone(source), search.query.clone());
+            context.effect(
+                "search",
+                self.source_timeout,
+                async move { source.search(query).await },
+                move |result| RetrievalMessage::Answered { search: id, source: i, result },
+            );
+        }
+        self.answer_if_complete(id);
+    }
+
+    fn answer_if_complete(&mut self, id: u64) {
+        let is_complete = self.open.get(&id).is_some_and(|o| o.answers.iter().all(Option::is_some));
+        if !is_complete {
+            return;
+        }
+        let Some(open) = self.open.remove(&id) else { return };
+        let (mut rankings, mut errors) = (Vec::new(), Vec::new());
+        for answer in open.answers.into_iter().flatten() {
+            match answer {
+                Ok(passages) => rankings.push(passages),
+                Err(error) => errors.push(error),
+            }
+        }
+        // A single ranking keeps its own scores, which say more than its ranks.
+        let passages = match rankings.len() {
+            1 => rankings.pop().unwrap_or_default(),
+            _ => fuse(rankings, open.top_k),
+        };
+        // An asker that has gone needs no answer.
+        let _ = open.reply.send(Found { passages, errors });
+    }
+
+    fn failure(&self, source: usize, error: &EffectError) -> RetrieveError {
+        let kind = match error {
+            EffectError::TimedOut(_) => RetrieveErrorKind::Timeout,
+            _ => RetrieveErrorKind::Unavailable,
+        };
+        let source_name = self.sources[source].name().to_owned();
+        RetrieveError { kind, source_name, message: error.to_string() }
+    }
+}
+
+impl Actor for RetrievalAgent {
+    type Message = RetrievalMessage;
+
+    fn handle(
+        &mut self,
+        message: &RetrievalMessage,
+        context: &mut Context<'_, Self>,
+    ) -> Result<(), Failure> {
+        match message {
+            RetrievalMessage::Search(search) => self.search(search, context),
+            RetrievalMessage::Answered { search, source, result } => {
+                let answer = match result {
+                    Ok(result) => result.clone(),
+                    Err(error) => Err(self.failure(*source, error)),
+                };
+                if let Some(open) = self.open.get_mut(search) {
+                    open.answers[*source] = Some(answer);
+                }
+                self.answer_if_complete(*search);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for RetrievalMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Search(_) => "Search",
+            Self::Answered { .. } => "Answered",
+        })
+    }
+}

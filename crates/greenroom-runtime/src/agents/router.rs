@@ -1,0 +1,339 @@
+//! The router: the shell of the router machine of core. It moves messages and keeps deadlines; it asks no
+//! model and reads no passage.
+
+mod answers;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use greenroom_core::BoxFuture;
+use greenroom_core::brief::Brief;
+use greenroom_core::ids::{AgentId, CallId, StreamId, TaskId};
+use greenroom_core::journal::{Event, JournalError, Recorded};
+use greenroom_core::report::{Outcome, Report, TaskFailure};
+use greenroom_core::retriever::Query;
+use greenroom_core::router::{Assignment, Command, Machine, Work};
+use tokio_util::sync::CancellationToken;
+
+use super::retrieval::{RetrievalMessage, Search};
+use super::tools::{Call, ToolMessage};
+use crate::actor::{Actor, Context, Failure};
+use crate::effect::EffectError;
+use crate::events::RunEvent;
+use crate::journalled::{Batch, Journalled, Next};
+use crate::run::RunShared;
+use crate::slot::AnySlot;
+use crate::specialist::TaskDraft;
+use crate::supervisor::SupervisorRef;
+use crate::team::{Crew, Member, Seat, child_of_run};
+use answers::{
+    brief_question, computed, found, lost, question_of, reported, seated_result, unsuited,
+};
+
+const JOURNAL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Everything that a router's incarnation is built from.
+pub(crate) struct RouterSetup {
+    pub(crate) crew: Arc<Crew>,
+    pub(crate) shared: Arc<RunShared<Outcome>>,
+    /// The run's own supervisor, which the agents of its tasks are started under.
+    pub(crate) supervisor: SupervisorRef,
+    pub(crate) stream: StreamId,
+}
+
+pub(crate) enum RouterMessage {
+    Hydrated(Result<Result<Vec<Recorded>, JournalError>, EffectError>),
+    Appended(Batch, Result<Result<(), JournalError>, EffectError>),
+    /// An agent was started for a task, or was there already.
+    Seated {
+        task: TaskId,
+        attempt: u32,
+        result: Result<(), TaskFailure>,
+    },
+    /// An attempt at a task has its result.
+    Settled {
+        task: TaskId,
+        attempt: u32,
+        result: Result<Report, TaskFailure>,
+    },
+    Withdrawn,
+    GatheringOver,
+    DeadlineOver,
+    Cancel,
+}
+
+/// A task that somebody is working on.
+struct Given {
+    /// The agent that was started for it, when one was.
+    agent: Option<AgentId>,
+    /// Cancels the question that was asked, when no agent was started.
+    token: CancellationToken,
+}
+
+/// A run's router. What it knows is in the run's root stream; a restart reads it back.
+pub(crate) struct Router {
+    setup: Arc<RouterSetup>,
+    journalled: Journalled<Machine>,
+    given: BTreeMap<TaskId, Given>,
+}
+
+impl Router {
+    pub(crate) fn new(setup: Arc<RouterSetup>) -> Self {
+        let machine = Machine::new(Arc::clone(&setup.crew.router));
+        let (journal, clock) = (Arc::clone(&setup.crew.journal), Arc::clone(&setup.crew.clock));
+        let journalled = Journalled::new(machine, journal, clock, setup.stream.clone());
+        Self { setup, journalled, given: BTreeMap::new() }
+    }
+
+    fn hydrated(
+        &mut self,
+        events: &[Recorded],
+        context: &mut Context<'_, Self>,
+    ) -> Result<(), Failure> {
+        self.journalled.hydrate(events);
+        self.arm(context);
+        // The first event is the acceptance, written by whoever submitted the run.
+        if events.len() > 1 {
+            self.resume(events, context);
+        }
+        self.advance(context)
+    }
+
+    fn resume(&mut self, events: &[Recorded], context: &mut Context<'_, Self>) {
+        let is_result = |recorded: &&Recorded| {
+            matches!(recorded.event, Event::TaskReported { .. } | Event::TaskFailed { .. })
+        };
+        let n_calls_kept = events.iter().filter(is_result).count() as u64;
+        let commands = self.journalled.machine.resume();
+        let n_calls_open = commands.len() as u64;
+        let agent = context.id().clone();
+        self.setup.shared.emit(|| RunEvent::AgentResumed { agent, n_calls_kept, n_calls_open });
+        for command in commands {
+            self.perform(command, context);
+        }
+    }
+
+    /// Arms the two deadlines of the run: when to write with what is there, and when to end.
+    fn arm(&self, context: &Context<'_, Self>) {
+        let Some(goal) = self.journalled.machine.goal() else { return };
+        let (total, left) = (goal.budget.wall_max, self.time_left());
+        let reserve = total.saturating_sub(Machine::gathering_time(total));
+        context.after(left.saturating_sub(reserve), RouterMessage::GatheringOver);
+        context.after(left, RouterMessage::DeadlineOver);
+    }
+
+    fn advance(&mut self, context: &mut Context<'_, Self>) -> Result<(), Failure> {
+        loop {
+            match self.journalled.next().map_err(|error| Failure::new(error.to_string()))? {
+                Next::Wait => return Ok(()),
+                Next::Perform(commands) => {
+                    for command in commands {
+                        self.perform(command, context);
+                    }
+                }
+                Next::Append(batch, append) => {
+                    let message = move |result| RouterMessage::Appended(batch, result);
+                    context.shielded("journal", JOURNAL_TIMEOUT, append, message);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn perform(&mut self, command: Command, context: &mut Context<'_, Self>) {
+        match command {
+            Command::Assign(assignment) => self.assign(assignment, context),
+            Command::Withdraw(tasks) => {
+                for task in tasks {
+                    self.withdraw(&task, context);
+                }
+            }
+            Command::Finish(outcome) => {
+                let status = outcome.status;
+                self.setup.shared.emit(|| RunEvent::Finished { status });
+                self.setup.shared.finish(outcome);
+                context.stop();
+            }
+        }
+    }
+
+    fn assign(&mut self, assignment: Assignment, context: &Context<'_, Self>) {
+        let Assignment { task, attempt, to, work } = assignment;
+        self.setup.shared.emit(|| RunEvent::TaskAssigned {
+            task: task.clone(),
+            to: to.clone(),
+            attempt,
+            question: question_of(&work).to_owned(),
+        });
+        let crew = Arc::clone(&self.setup.crew);
+        let deadline = self.time_left();
+        let answer: BoxFuture<'static, Result<Report, TaskFailure>> =
+            match (crew.members.get(&to), work) {
+                (Some(Member::Seat(seat)), Work::Brief(brief)) => {
+                    return self.seat(seat, task, attempt, &brief, context);
+                }
+                (Some(Member::Retrieval(agent)), Work::Brief(brief)) => {
+                    let text = brief_question(&brief).to_owned();
+                    let query = Query { text, top_k: self.setup.shared.top_k };
+                    let agent = agent.clone();
+                    let build = |reply| RetrievalMessage::Search(Search { query, reply });
+                    Box::pin(async move { found(agent.ask(deadline, build).await) })
+                }
+                (Some(Member::Tools(agent)), Work::Call { tool, arguments }) => {
+                    let (agent, call) = (agent.clone(), CallId::new(task.as_str()));
+                    let idempotency_key = format!("{}/{task}", self.setup.stream).into();
+                    let build = |reply| {
+                        ToolMessage::Call(Call { call, tool, arguments, idempotency_key, reply })
+                    };
+                    Box::pin(async move { computed(agent.ask(deadline, build).await) })
+                }
+                (Some(Member::Specialist(specialist)), Work::Brief(brief)) => {
+                    let answer = specialist.ask(self.draft(&task, attempt, brief), deadline);
+                    Box::pin(async move { reported(answer.await) })
+                }
+                (_, work) => {
+                    let failure = unsuited(&to, &work);
+                    return self.journalled.record(Event::TaskFailed { task, attempt, failure });
+                }
+            };
+        let token = CancellationToken::new();
+        self.given.insert(task.clone(), Given { agent: None, token: token.clone() });
+        context.cancellable("assign", deadline, token, answer, move |result| {
+            let result = result.unwrap_or_else(|error| Err(lost(&error)));
+            RouterMessage::Settled { task, attempt, result }
+        });
+    }
+
+    /// Starts an agent for a task, or finds the one that a former incarnation started.
+    fn seat(
+        &mut self,
+        seat: &Seat,
+        task: TaskId,
+        attempt: u32,
+        brief: &Brief,
+        context: &Context<'_, Self>,
+    ) {
+        let (id, start) = seat.start(&self.setup, &task, attempt, brief, &context.me());
+        let spec = child_of_run(id.clone());
+        let supervisor = self.setup.supervisor.clone();
+        self.setup.shared.add_agent(Arc::clone(&start.slot) as Arc<dyn AnySlot>);
+        let given = Given { agent: Some(id), token: CancellationToken::new() };
+        self.given.insert(task.clone(), given);
+        let seated = async move { supervisor.start_child(spec, Arc::new(start)).await };
+        context.shielded("assign", self.time_left(), seated, move |result| RouterMessage::Seated {
+            task,
+            attempt,
+            result: seated_result(result),
+        });
+    }
+
+    fn withdraw(&mut self, task: &TaskId, context: &Context<'_, Self>) {
+        let Some(Given { agent, token }) = self.given.remove(task) else { return };
+        token.cancel();
+        if let Some(agent) = agent {
+            let supervisor = self.setup.supervisor.clone();
+            let stop = async move { supervisor.terminate_child(agent).await };
+            context.shielded("withdraw", self.time_left(), stop, |_| RouterMessage::Withdrawn);
+        }
+    }
+
+    fn settled(&mut self, task: &TaskId, attempt: u32, result: &Result<Report, TaskFailure>) {
+        let (task, result) = (task.clone(), result.clone());
+        let id = task.clone();
+        match result {
+            Ok(report) => {
+                self.setup.shared.emit(|| RunEvent::TaskReported { task: id });
+                self.journalled.record(Event::TaskReported { task, attempt, report });
+            }
+            Err(failure) => {
+                let why = failure.to_string();
+                self.setup.shared.emit(|| RunEvent::TaskFailed { task: id, why });
+                self.journalled.record(Event::TaskFailed { task, attempt, failure });
+            }
+        }
+    }
+
+    fn draft(&self, task: &TaskId, attempt: u32, brief: Brief) -> TaskDraft {
+        let question = brief_question(&brief).to_owned();
+        let context = match brief {
+            Brief::Research(research) => research.context,
+            _ => Vec::new(),
+        };
+        TaskDraft { run: self.setup.shared.id, id: task.clone(), attempt, question, context }
+    }
+
+    fn time_left(&self) -> Duration {
+        let deadline = self.journalled.machine.deadline().unwrap_or_default();
+        deadline.since(self.setup.crew.clock.now()).max(Duration::from_millis(1))
+    }
+}
+
+impl Actor for Router {
+    type Message = RouterMessage;
+
+    fn started(&mut self, context: &mut Context<'_, Self>) -> Result<(), Failure> {
+        let (agent, generation) = (context.id().clone(), context.generation());
+        self.setup.shared.emit(|| RunEvent::AgentStarted { agent, role: "router", generation });
+        // A journal that answers at once costs no task.
+        let mut load = self.journalled.load();
+        match load.as_mut().now_or_never() {
+            Some(Ok(events)) => self.hydrated(&events, context),
+            Some(Err(error)) => Err(Failure::new(error.to_string())),
+            None => {
+                context.shielded("hydrate", JOURNAL_TIMEOUT, load, RouterMessage::Hydrated);
+                Ok(())
+            }
+        }
+    }
+
+    fn handle(
+        &mut self,
+        message: &RouterMessage,
+        context: &mut Context<'_, Self>,
+    ) -> Result<(), Failure> {
+        match message {
+            RouterMessage::Hydrated(Ok(Ok(events))) => return self.hydrated(events, context),
+            RouterMessage::Appended(batch, Ok(Ok(()))) => {
+                for command in self.journalled.appended(batch) {
+                    self.perform(command, context);
+                }
+            }
+            RouterMessage::Hydrated(Ok(Err(error)))
+            | RouterMessage::Appended(_, Ok(Err(error))) => {
+                return Err(Failure::new(error.to_string()));
+            }
+            RouterMessage::Hydrated(Err(error)) | RouterMessage::Appended(_, Err(error)) => {
+                return Err(Failure::new(format!("the journal: {error}")));
+            }
+            RouterMessage::Seated { result: Ok(()), .. } | RouterMessage::Withdrawn => {}
+            RouterMessage::Seated { task, attempt, result: Err(failure) } => {
+                self.settled(task, *attempt, &Err(failure.clone()));
+            }
+            RouterMessage::Settled { task, attempt, result } => {
+                self.settled(task, *attempt, result);
+            }
+            RouterMessage::GatheringOver => self.journalled.record(Event::GatheringEnded),
+            RouterMessage::DeadlineOver => self.journalled.record(Event::DeadlinePassed),
+            RouterMessage::Cancel => self.journalled.record(Event::CancelRequested),
+        }
+        self.advance(context)
+    }
+}
+
+impl fmt::Debug for RouterMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Hydrated(_) => "Hydrated",
+            Self::Appended(..) => "Appended",
+            Self::Seated { .. } => "Seated",
+            Self::Settled { .. } => "Settled",
+            Self::Withdrawn => "Withdrawn",
+            Self::GatheringOver => "GatheringOver",
+            Self::DeadlineOver => "DeadlineOver",
+            Self::Cancel => "Cancel",
+        })
+    }
+}

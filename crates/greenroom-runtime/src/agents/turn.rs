@@ -1,0 +1,260 @@
+//! The agent that works in turns: the shell of the agent machine of core.
+
+mod calls;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use greenroom_core::agent::{AgentSpec, Command, Machine};
+use greenroom_core::budget::{Ledger, Limit};
+use greenroom_core::ids::{AgentId, CallId, StreamId};
+use greenroom_core::journal::{Event, Journal, JournalError, Recorded};
+use greenroom_core::message::{Message, ToolOutcome};
+use greenroom_core::model::{ChatModel, ChatReply, ModelError};
+use greenroom_core::report::{Report, TaskFailure, TaskFailureKind};
+use greenroom_core::time::Clock;
+use greenroom_core::tool::DynTool;
+
+use super::retrieval::RetrievalMessage;
+use super::tools::ToolMessage;
+use crate::actor::{Actor, Context, Failure};
+use crate::address::AgentRef;
+use crate::effect::EffectError;
+use crate::events::{Emitter, RunEvent};
+use crate::journalled::{Batch, Journalled, Next};
+
+pub(crate) use calls::SearchArguments;
+
+/// How long the journal may take before the agent gives up and is restarted.
+const JOURNAL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Where an agent's tool calls go.
+#[derive(Clone)]
+pub(crate) enum ToolRoute {
+    /// The tool runs in an effect of the agent's own.
+    Local(Arc<dyn DynTool>),
+    /// A tool agent runs it.
+    ToolAgent(AgentRef<ToolMessage>),
+    /// `search`: retrieval agents are asked, all of them at once.
+    Retrieval(Arc<[AgentRef<RetrievalMessage>]>),
+}
+
+/// Told what came of the task, once, after it is journalled.
+pub(crate) type ReportTo = Arc<dyn Fn(&Result<Report, TaskFailure>) + Send + Sync>;
+
+/// Everything that an incarnation is built from.
+pub(crate) struct TurnSetup {
+    pub(crate) spec: Arc<AgentSpec>,
+    pub(crate) role: &'static str,
+    pub(crate) stream: StreamId,
+    pub(crate) input: Vec<Message>,
+    pub(crate) model: Arc<dyn ChatModel>,
+    pub(crate) tools: Arc<BTreeMap<String, ToolRoute>>,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ledger: Arc<Mutex<Ledger>>,
+    pub(crate) events: Emitter,
+    pub(crate) report_to: ReportTo,
+    pub(crate) timeouts: Timeouts,
+    /// Passages of one search, unless the model asks for fewer.
+    pub(crate) top_k: usize,
+    /// Whether the text is the draft of the run's answer.
+    pub(crate) is_answer: bool,
+    /// The time of the whole task, when nobody else keeps it.
+    pub(crate) wall_max: Option<Duration>,
+}
+
+/// How long one call may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Timeouts {
+    pub(crate) model: Duration,
+    pub(crate) tool: Duration,
+}
+
+pub(crate) enum TurnMessage {
+    Hydrated(Result<Result<Vec<Recorded>, JournalError>, EffectError>),
+    Appended(Batch, Result<Result<(), JournalError>, EffectError>),
+    Replied { turn: u32, attempt: u32, result: ModelResult },
+    ToolDone { call: CallId, outcome: ToolOutcome },
+    DeadlineOver,
+    Cancel,
+}
+
+type ModelResult = Result<Result<ChatReply, ModelError>, EffectError>;
+
+/// One task's agent. What it knows is in its stream; a restart reads it back.
+pub(crate) struct TurnAgent {
+    setup: Arc<TurnSetup>,
+    journalled: Journalled<Machine>,
+}
+
+impl TurnAgent {
+    pub(crate) fn new(setup: Arc<TurnSetup>) -> Self {
+        let seed = setup.stream.run().bits() as u64;
+        let machine = Machine::new(Arc::clone(&setup.spec), seed);
+        let (journal, clock) = (Arc::clone(&setup.journal), Arc::clone(&setup.clock));
+        let journalled = Journalled::new(machine, journal, clock, setup.stream.clone());
+        Self { setup, journalled }
+    }
+
+    fn id(&self) -> AgentId {
+        self.setup.spec.id.clone()
+    }
+
+    fn hydrated(
+        &mut self,
+        events: &[Recorded],
+        context: &mut Context<'_, Self>,
+    ) -> Result<(), Failure> {
+        self.journalled.hydrate(events);
+        if self.journalled.machine.is_new() {
+            let agent = self.id();
+            let (input, config) = (self.setup.input.clone(), self.setup.spec.fingerprint());
+            self.journalled.record(Event::TaskStarted { agent, input, config });
+        } else {
+            let resume = self.journalled.machine.resume();
+            let n_calls_kept = events.iter().filter(|recorded| is_result(&recorded.event)).count();
+            let n_calls_open = resume.commands.len() as u64;
+            self.setup.events.emit(|| RunEvent::AgentResumed {
+                agent: self.id(),
+                n_calls_kept: n_calls_kept as u64,
+                n_calls_open,
+            });
+            for event in resume.events {
+                self.journalled.record(event);
+            }
+            for command in resume.commands {
+                self.perform(command, context);
+            }
+        }
+        self.advance(context)
+    }
+
+    /// Records what follows, and does what was recorded.
+    fn advance(&mut self, context: &mut Context<'_, Self>) -> Result<(), Failure> {
+        loop {
+            match self.journalled.next().map_err(|error| Failure::new(error.to_string()))? {
+                Next::Wait => return Ok(()),
+                Next::Perform(commands) => {
+                    for command in commands {
+                        self.perform(command, context);
+                    }
+                }
+                Next::Append(batch, append) => {
+                    let message = move |result| TurnMessage::Appended(batch, result);
+                    context.shielded("journal", JOURNAL_TIMEOUT, append, message);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn perform(&mut self, command: Command, context: &mut Context<'_, Self>) {
+        match command {
+            Command::CallModel { turn, attempt, delay, request } => {
+                self.call_model(turn, attempt, delay, request, context);
+            }
+            Command::CallTool { call, tool, arguments } => {
+                self.call_tool(call, &tool, arguments, context);
+            }
+            Command::Report(result) => {
+                (self.setup.report_to)(&result);
+                self.setup.events.emit(|| RunEvent::AgentFinished { agent: self.id() });
+                context.stop();
+            }
+        }
+    }
+
+    fn step(&self, step: impl FnOnce() -> String, context: &Context<'_, Self>) {
+        if self.setup.events.is_watched() {
+            let step = step();
+            context.set_step(&step);
+            self.setup.events.emit(|| RunEvent::Step { agent: self.id(), step });
+        }
+    }
+
+    fn cancel(&mut self) {
+        if !self.journalled.machine.is_done() {
+            let usage = self.journalled.machine.usage();
+            let failure = TaskFailure::new(TaskFailureKind::Cancelled, "the run was cancelled");
+            let result = Err(TaskFailure { usage, ..failure });
+            self.journalled.record(Event::TaskFinished { result });
+        }
+    }
+}
+
+impl Actor for TurnAgent {
+    type Message = TurnMessage;
+
+    fn started(&mut self, context: &mut Context<'_, Self>) -> Result<(), Failure> {
+        let (agent, role) = (self.id(), self.setup.role);
+        let generation = context.generation();
+        self.setup.events.emit(|| RunEvent::AgentStarted { agent, role, generation });
+        if let Some(wall_max) = self.setup.wall_max {
+            context.after(wall_max, TurnMessage::DeadlineOver);
+        }
+        // A journal that answers at once costs no task.
+        let mut load = self.journalled.load();
+        match load.as_mut().now_or_never() {
+            Some(Ok(events)) => self.hydrated(&events, context),
+            Some(Err(error)) => Err(Failure::new(error.to_string())),
+            None => {
+                context.shielded("hydrate", JOURNAL_TIMEOUT, load, TurnMessage::Hydrated);
+                Ok(())
+            }
+        }
+    }
+
+    fn handle(
+        &mut self,
+        message: &TurnMessage,
+        context: &mut Context<'_, Self>,
+    ) -> Result<(), Failure> {
+        match message {
+            TurnMessage::Hydrated(Ok(Ok(events))) => return self.hydrated(events, context),
+            TurnMessage::Appended(batch, Ok(Ok(()))) => {
+                for command in self.journalled.appended(batch) {
+                    self.perform(command, context);
+                }
+            }
+            TurnMessage::Hydrated(Ok(Err(error))) | TurnMessage::Appended(_, Ok(Err(error))) => {
+                return Err(Failure::new(error.to_string()));
+            }
+            TurnMessage::Hydrated(Err(error)) | TurnMessage::Appended(_, Err(error)) => {
+                return Err(Failure::new(format!("the journal: {error}")));
+            }
+            TurnMessage::Replied { turn, attempt, result } => {
+                self.replied(*turn, *attempt, result);
+            }
+            TurnMessage::ToolDone { call, outcome } => {
+                let (call, outcome) = (call.clone(), outcome.clone());
+                self.journalled.record(Event::ToolFinished { call, outcome });
+            }
+            TurnMessage::DeadlineOver => {
+                self.journalled.record(Event::LimitReached { limit: Limit::Deadline });
+            }
+            TurnMessage::Cancel => self.cancel(),
+        }
+        self.advance(context)
+    }
+}
+
+fn is_result(event: &Event) -> bool {
+    matches!(event, Event::ModelReplied { .. } | Event::ToolFinished { .. })
+}
+
+impl fmt::Debug for TurnMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Hydrated(_) => "Hydrated",
+            Self::Appended(..) => "Appended",
+            Self::Replied { .. } => "Replied",
+            Self::ToolDone { .. } => "ToolDone",
+            Self::DeadlineOver => "DeadlineOver",
+            Self::Cancel => "Cancel",
+        })
+    }
+}

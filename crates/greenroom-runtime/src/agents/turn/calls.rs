@@ -1,0 +1,299 @@
+//! The calls of a turn: models, tools and searches as effects, each within its budget and its deadline.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use greenroom_core::budget::{Ledger, Limit, Usage};
+use greenroom_core::ids::CallId;
+use greenroom_core::journal::Event;
+use greenroom_core::message::{Message, ToolOutcome};
+use greenroom_core::model::{
+    ChatEvent, ChatModel, ChatReply, ChatRequest, ModelError, ModelErrorKind,
+};
+use greenroom_core::retriever::{Query, fuse};
+use greenroom_core::tool::{ToolContext, ToolError, ToolErrorKind};
+use serde_json::Value;
+
+use super::{ModelResult, ToolRoute, TurnAgent, TurnMessage};
+use crate::actor::Context;
+use crate::address::{AgentRef, AskError};
+use crate::agents::retrieval::{Found, RetrievalMessage, Search};
+use crate::agents::tools::{Call, ToolMessage, outcome};
+use crate::effect::EffectError;
+use crate::events::RunEvent;
+
+/// How much longer an asker waits than whoever it asks, so that it gets their answer and not its own
+/// timeout.
+const SLACK: Duration = Duration::from_secs(1);
+
+impl TurnAgent {
+    pub(super) fn call_model(
+        &mut self,
+        turn: u32,
+        attempt: u32,
+        delay: Duration,
+        request: ChatRequest,
+        context: &Context<'_, Self>,
+    ) {
+        let estimate = estimated_tokens(&request.messages);
+        let reservation = match Reservation::take(&self.setup.ledger, estimate) {
+            Ok(reservation) => reservation,
+            Err(limit) => return self.journalled.record(Event::LimitReached { limit }),
+        };
+        self.step(|| format!("turn {turn}: asking {}", self.setup.model.name()), context);
+        let (model, events) = (Arc::clone(&self.setup.model), self.setup.events.clone());
+        let (agent, is_answer) = (self.id(), self.setup.is_answer);
+        let deadline = delay.saturating_add(self.setup.timeouts.model);
+        let call = async move {
+            if !delay.is_zero() {
+                tokio::time::sleep(delay).await;
+            }
+            if attempt > 1 || turn > 1 {
+                events.emit(|| RunEvent::TextReset { agent: agent.clone() });
+            }
+            let reply = converse(&*model, request, |text| {
+                events.emit(|| RunEvent::TextDelta { agent: agent.clone(), is_answer, text });
+            })
+            .await;
+            reservation.settle(reply.as_ref().ok().map(|reply| reply.usage));
+            reply
+        };
+        let message = move |result| TurnMessage::Replied { turn, attempt, result };
+        context.shielded("model", deadline, call, message);
+    }
+
+    pub(super) fn replied(&mut self, turn: u32, attempt: u32, result: &ModelResult) {
+        let model = self.setup.model.name();
+        let result = match result {
+            Ok(result) => result.clone(),
+            Err(error) => {
+                let kind = match error {
+                    EffectError::TimedOut(_) => ModelErrorKind::Timeout,
+                    _ => ModelErrorKind::Unavailable,
+                };
+                Err(ModelError::new(kind, model, error.to_string()))
+            }
+        };
+        self.journalled.record(match result {
+            Ok(reply) => Event::ModelReplied { turn, reply },
+            Err(error) => Event::ModelFailed { turn, attempt, error },
+        });
+    }
+
+    pub(super) fn call_tool(
+        &mut self,
+        call: CallId,
+        tool: &str,
+        arguments: Value,
+        context: &Context<'_, Self>,
+    ) {
+        if let Err(limit) = lock(&self.setup.ledger).spend_tool_call() {
+            self.journalled.record(Event::LimitReached { limit });
+            return;
+        }
+        self.step(|| format!("{tool} {}", brief(&arguments)), context);
+        let deadline = self.setup.timeouts.tool;
+        let key: Arc<str> = format!("{}/{call}", self.setup.stream).into();
+        match self.setup.tools.get(tool) {
+            Some(ToolRoute::Local(local)) => {
+                let (local, name) = (Arc::clone(local), tool.to_owned());
+                let tool_context = ToolContext::new(call.clone(), key);
+                let work = async move { local.call_json(arguments, tool_context).await };
+                context.shielded("tool", deadline, work, move |result| TurnMessage::ToolDone {
+                    call,
+                    outcome: outcome(&name, result),
+                });
+            }
+            Some(ToolRoute::ToolAgent(agent)) => {
+                let (name, id) = (tool.to_owned(), call.clone());
+                let build = move |reply| {
+                    let idempotency_key = key;
+                    ToolMessage::Call(Call {
+                        call: id,
+                        tool: name,
+                        arguments,
+                        idempotency_key,
+                        reply,
+                    })
+                };
+                // The tool agent's own deadline is the one that is to fire, with a better message.
+                let bound = deadline.saturating_add(SLACK);
+                context.ask(agent, bound, build, move |answer| TurnMessage::ToolDone {
+                    call,
+                    outcome: answer.unwrap_or_else(|error| unanswered(&error)),
+                });
+            }
+            Some(ToolRoute::Retrieval(agents)) => self.search(call, arguments, agents, context),
+            None => {
+                let message = format!("no agent serves the tool {tool:?}");
+                let outcome = ToolError::new(ToolErrorKind::NotFound, message).into();
+                self.journalled.record(Event::ToolFinished { call, outcome });
+            }
+        }
+    }
+
+    fn search(
+        &self,
+        call: CallId,
+        arguments: Value,
+        agents: &[AgentRef<RetrievalMessage>],
+        context: &Context<'_, Self>,
+    ) {
+        // The retrieval agent gives each source the tool timeout, and answers with those that made it;
+        // so it must be given a little longer than they are.
+        let deadline = self.setup.timeouts.tool.saturating_add(SLACK);
+        let top_k = self.setup.top_k;
+        let agents = agents.to_vec();
+        let work = async move {
+            let mut query: Query = parse_query(arguments)?;
+            query.top_k = query.top_k.clamp(1, top_k);
+            let asks = agents.iter().map(|agent| {
+                let query = query.clone();
+                agent.ask(deadline, |reply| RetrievalMessage::Search(Search { query, reply }))
+            });
+            found(futures_util::future::join_all(asks).await, top_k)
+        };
+        context.shielded("search", deadline.saturating_add(SLACK), work, move |result| {
+            TurnMessage::ToolDone { call, outcome: outcome("search", result) }
+        });
+    }
+}
+
+/// Reads a model's stream to its end.
+pub(crate) async fn converse(
+    model: &dyn ChatModel,
+    request: ChatRequest,
+    mut on_text: impl FnMut(String),
+) -> Result<ChatReply, ModelError> {
+    let mut stream = model.stream(request);
+    while let Some(event) = stream.next().await {
+        match event? {
+            ChatEvent::TextDelta(text) => on_text(text),
+            ChatEvent::Finished(reply) => return Ok(reply),
+            _ => {}
+        }
+    }
+    let message = "the reply ended before it was complete";
+    Err(ModelError::new(ModelErrorKind::Incomplete, model.name(), message))
+}
+
+/// The outcome of a search over several retrieval agents: what was found, and an error only when no
+/// source could be asked.
+fn found(answers: Vec<Result<Found, AskError>>, top_k: usize) -> Result<Value, ToolError> {
+    let (mut rankings, mut errors) = (Vec::new(), Vec::new());
+    for answer in answers {
+        match answer {
+            Ok(found) => {
+                errors.extend(found.errors.iter().map(ToString::to_string));
+                rankings.push(found.passages);
+            }
+            Err(error) => errors.push(error.to_string()),
+        }
+    }
+    let passages = match rankings.len() {
+        1 => rankings.pop().unwrap_or_default(),
+        _ => fuse(rankings, top_k),
+    };
+    if passages.is_empty() && !errors.is_empty() {
+        return Err(ToolError::failed(errors.join("; ")));
+    }
+    let mut value = serde_json::json!({ "passages": passages });
+    if !errors.is_empty() {
+        value["errors"] = serde_json::json!(errors);
+    }
+    Ok(value)
+}
+
+/// The arguments of `search`: `query`, and `top_k` when the model wants fewer passages.
+fn parse_query(arguments: Value) -> Result<Query, ToolError> {
+    let SearchArguments { query, top_k } = serde_json::from_value(arguments)
+        .map_err(|error| ToolError::new(ToolErrorKind::InvalidArguments, error.to_string()))?;
+    Ok(Query { text: query, top_k: top_k.unwrap_or(usize::MAX) })
+}
+
+/// The arguments of the `search` tool.
+#[derive(Debug, serde::Deserialize, schemars::JsonSchema)]
+pub(crate) struct SearchArguments {
+    /// What to look for: words or a question.
+    query: String,
+    /// The most passages to return.
+    top_k: Option<usize>,
+}
+
+fn unanswered(error: &AskError) -> ToolOutcome {
+    let kind = match error {
+        AskError::TimedOut(_) => ToolErrorKind::TimedOut,
+        AskError::Cancelled => ToolErrorKind::Cancelled,
+        _ => ToolErrorKind::Failed,
+    };
+    ToolError::new(kind, error.to_string()).into()
+}
+
+/// A quarter of the characters, the rule of thumb for English; the provider's count settles it.
+fn estimated_tokens(messages: &[Message]) -> u64 {
+    let n_bytes: usize = messages.iter().map(text_len).sum();
+    n_bytes as u64 / 4
+}
+
+fn text_len(message: &Message) -> usize {
+    match message {
+        Message::System { text } | Message::User { text } | Message::Assistant { text, .. } => {
+            text.len()
+        }
+        // The outcome's JSON is about as long as what it was parsed from; counting it exactly would
+        // serialise every passage again on each turn.
+        Message::Tool { outcome: ToolOutcome::Ok(value), .. } => json_len(value),
+        Message::Tool { outcome: ToolOutcome::Error(error), .. } => error.message.len(),
+    }
+}
+
+fn json_len(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => items.iter().map(|item| json_len(item) + 1).sum(),
+        Value::Object(fields) => fields.iter().map(|(k, v)| k.len() + 4 + json_len(v)).sum(),
+        _ => 5,
+    }
+}
+
+/// The arguments of a call, short enough for a screen.
+fn brief(arguments: &Value) -> String {
+    let text = match arguments {
+        Value::Object(fields) if fields.len() == 1 => {
+            fields.values().next().map(ToString::to_string).unwrap_or_default()
+        }
+        other => other.to_string(),
+    };
+    let end = text.floor_char_boundary(60);
+    if end < text.len() { format!("{}…", &text[..end]) } else { text }
+}
+
+/// A model call's place in the budget. Whatever ends the call (an answer, a timeout, a crash of the
+/// agent) gives the reservation back.
+struct Reservation {
+    ledger: Arc<Mutex<Ledger>>,
+    tokens: u64,
+    usage: Option<Usage>,
+}
+
+impl Reservation {
+    fn take(ledger: &Arc<Mutex<Ledger>>, tokens: u64) -> Result<Self, Limit> {
+        lock(ledger).reserve_model_call(tokens)?;
+        Ok(Self { ledger: Arc::clone(ledger), tokens, usage: None })
+    }
+
+    fn settle(mut self, usage: Option<Usage>) {
+        self.usage = usage;
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        lock(&self.ledger).settle_model_call(self.tokens, self.usage);
+    }
+}
+
+fn lock(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
+    ledger.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,191 @@
+//! What a run tells those who watch it: progress and text, as it happens.
+//!
+//! Events are for people and screens. They may be missed by a slow reader, who is told how many; the
+//! journal is where nothing is missed.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use greenroom_core::ids::{AgentId, RunId, TaskId};
+use greenroom_core::report::Status;
+use greenroom_core::supervision::ExitReason;
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio_util::sync::CancellationToken;
+
+/// Events that wait for the slowest reader before it misses the oldest.
+const BUFFERED_MAX: usize = 1024;
+
+/// Something that happened in a run.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum RunEvent {
+    /// The run is journalled.
+    Accepted {
+        /// The run.
+        run: RunId,
+    },
+    /// An agent handles messages.
+    AgentStarted {
+        /// The agent.
+        agent: AgentId,
+        /// What it is for.
+        role: &'static str,
+        /// Which life this is, counted from 1.
+        generation: u64,
+    },
+    /// An agent ended abnormally; its supervisor decides what follows.
+    AgentFailed {
+        /// The agent.
+        agent: AgentId,
+        /// Why it ended.
+        reason: ExitReason,
+    },
+    /// A restarted agent goes on where its journal ends.
+    AgentResumed {
+        /// The agent.
+        agent: AgentId,
+        /// Model and tool calls whose results it has and does not repeat.
+        n_calls_kept: u64,
+        /// Calls that had begun and have no result.
+        n_calls_open: u64,
+    },
+    /// An agent has done its part.
+    AgentFinished {
+        /// The agent.
+        agent: AgentId,
+    },
+    /// An agent takes a step.
+    Step {
+        /// The agent.
+        agent: AgentId,
+        /// Which, for example `turn 2: search "mailbox"`.
+        step: String,
+    },
+    /// The router gave out a task.
+    TaskAssigned {
+        /// The task.
+        task: TaskId,
+        /// The role that has it.
+        to: String,
+        /// The attempt, counted from 1.
+        attempt: u32,
+        /// What is to be done.
+        question: String,
+    },
+    /// A task was reported.
+    TaskReported {
+        /// The task.
+        task: TaskId,
+    },
+    /// An attempt at a task failed.
+    TaskFailed {
+        /// The task.
+        task: TaskId,
+        /// Why.
+        why: String,
+    },
+    /// More of the text that an agent's model writes.
+    TextDelta {
+        /// The agent.
+        agent: AgentId,
+        /// Whether it is the answer's draft.
+        is_answer: bool,
+        /// The text.
+        text: String,
+    },
+    /// The text of an agent so far does not count: its model is asked again.
+    TextReset {
+        /// The agent.
+        agent: AgentId,
+    },
+    /// The run has its outcome.
+    Finished {
+        /// How it ended.
+        status: Status,
+    },
+    /// The reader was too slow and missed events.
+    Missed {
+        /// How many.
+        n_events: u64,
+    },
+}
+
+/// Where the agents of a run put its events. Nothing is made or kept when nobody watches.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Emitter {
+    sender: Option<broadcast::Sender<RunEvent>>,
+}
+
+impl Emitter {
+    /// An emitter that can be watched.
+    pub(crate) fn watched() -> Self {
+        Self { sender: Some(broadcast::Sender::new(BUFFERED_MAX)) }
+    }
+
+    /// Emits an event if somebody watches.
+    pub(crate) fn emit(&self, event: impl FnOnce() -> RunEvent) {
+        if let Some(sender) = self.sender.as_ref().filter(|sender| sender.receiver_count() > 0) {
+            // With no reader left there is nobody to tell.
+            let _ = sender.send(event());
+        }
+    }
+
+    /// Whether an event would be seen.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.sender.as_ref().is_some_and(|sender| sender.receiver_count() > 0)
+    }
+
+    pub(crate) fn subscribe(&self, over: &CancellationToken) -> Option<RunEvents> {
+        let receiver = self.sender.as_ref()?.subscribe();
+        Some(RunEvents::new(receiver, over.clone()))
+    }
+}
+
+/// The events of a run, as a stream that ends with the run.
+pub struct RunEvents {
+    inner: Pin<Box<dyn Stream<Item = RunEvent> + Send>>,
+}
+
+impl RunEvents {
+    fn new(receiver: broadcast::Receiver<RunEvent>, over: CancellationToken) -> Self {
+        let inner = futures_util::stream::unfold((receiver, over), |(mut receiver, over)| async {
+            let received = tokio::select! {
+                biased;
+                received = receiver.recv() => received,
+                // What was emitted before the end has been read by now.
+                () = over.cancelled() => return None,
+            };
+            let event = match received {
+                Ok(event) => event,
+                Err(RecvError::Lagged(n_events)) => RunEvent::Missed { n_events },
+                Err(RecvError::Closed) => return None,
+            };
+            Some((event, (receiver, over)))
+        });
+        Self { inner: Box::pin(inner) }
+    }
+
+    /// The next event; `None` once the run is over and everything was read.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses no event.
+    pub async fn next(&mut self) -> Option<RunEvent> {
+        futures_util::StreamExt::next(&mut self.inner).await
+    }
+}
+
+impl Stream for RunEvents {
+    type Item = RunEvent;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<RunEvent>> {
+        self.inner.as_mut().poll_next(cx)
+    }
+}
+
+impl std::fmt::Debug for RunEvents {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RunEvents")
+    }
+}

@@ -1,0 +1,78 @@
+//! What can be seen of a running system.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use greenroom_core::ids::AgentId;
+use tokio::time::Instant;
+
+/// One agent, at one moment.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct AgentInfo {
+    /// Its identity.
+    pub id: AgentId,
+    /// What it is for, for example `research`.
+    pub role: Arc<str>,
+    /// What it is doing.
+    pub state: AgentState,
+    /// Which life this is, counted from 1; restarts are one fewer.
+    pub generation: u64,
+    /// Messages that wait.
+    pub n_queued: usize,
+    /// The most messages that ever waited at once.
+    pub n_queued_max: usize,
+    /// Messages that were accepted.
+    pub n_admitted: u64,
+    /// Messages that were handled.
+    pub n_handled: u64,
+    /// How long the next message has waited.
+    pub head_age: Option<Duration>,
+    /// The message that is being handled.
+    pub in_flight: Option<InFlight>,
+    /// What the agent says it is doing, for example `turn 2: search`.
+    pub step: Option<Arc<str>>,
+}
+
+impl AgentInfo {
+    /// How often the agent was restarted.
+    #[must_use]
+    pub fn n_restarts(&self) -> u64 {
+        self.generation.saturating_sub(1)
+    }
+}
+
+/// A message that is being handled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InFlight {
+    /// Which delivery this is.
+    pub delivery: u32,
+    /// Since when.
+    pub since: Instant,
+}
+
+/// What an agent is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AgentState {
+    /// Its incarnation is being started.
+    Starting,
+    /// It handles messages, or waits for some.
+    Running,
+    /// It crashed and is to be started again; messages wait.
+    Restarting,
+    /// It has stopped for good.
+    Stopped,
+}
+
+impl fmt::Display for AgentState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Restarting => "restarting",
+            Self::Stopped => "stopped",
+        })
+    }
+}

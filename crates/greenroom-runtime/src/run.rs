@@ -1,0 +1,161 @@
+//! Runs: what is shared by the agents of one, and the handle that its owner holds.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use greenroom_core::budget::Ledger;
+use greenroom_core::ids::{AgentId, RunId};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
+
+use crate::events::{Emitter, RunEvent, RunEvents};
+use crate::inspect::AgentInfo;
+use crate::slot::AnySlot;
+
+/// What the agents of a run share. `O` is what comes of it.
+pub(crate) struct RunShared<O> {
+    pub(crate) id: RunId,
+    pub(crate) ledger: Arc<Mutex<Ledger>>,
+    pub(crate) events: Emitter,
+    /// The most passages that one search of the run may return.
+    pub(crate) top_k: usize,
+    agents: Mutex<Vec<Arc<dyn AnySlot>>>,
+    outcome: OnceLock<O>,
+    over: CancellationToken,
+    /// The run's place among the runs of the runtime, given up when it is over.
+    place: Mutex<Option<OwnedSemaphorePermit>>,
+}
+
+impl<O: Clone + Send + Sync + 'static> RunShared<O> {
+    pub(crate) fn new(
+        id: RunId,
+        ledger: Ledger,
+        events: Emitter,
+        top_k: usize,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
+        Self {
+            id,
+            ledger: Arc::new(Mutex::new(ledger)),
+            events,
+            top_k,
+            agents: Mutex::new(Vec::new()),
+            outcome: OnceLock::new(),
+            over: CancellationToken::new(),
+            place: Mutex::new(Some(place)),
+        }
+    }
+
+    /// Ends the run; the first outcome counts.
+    pub(crate) fn finish(&self, outcome: O) {
+        let _ = self.outcome.set(outcome);
+        self.over.cancel();
+        drop(self.place.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.outcome.get().is_some()
+    }
+
+    /// Makes an agent of the run known. A second one of the same id is a repeated assignment that found
+    /// the first one at work.
+    pub(crate) fn add_agent(&self, slot: Arc<dyn AnySlot>) {
+        let mut agents = self.lock_agents();
+        let id = slot.info().id;
+        if agents.iter().all(|known| known.info().id != id) {
+            agents.push(slot);
+        }
+    }
+
+    pub(crate) fn agents(&self) -> Vec<AgentInfo> {
+        self.lock_agents().iter().map(|slot| slot.info()).collect()
+    }
+
+    pub(crate) fn crash(&self, id: &AgentId) -> bool {
+        self.lock_agents().iter().any(|slot| slot.info().id == *id && slot.crash())
+    }
+
+    pub(crate) fn emit(&self, event: impl FnOnce() -> RunEvent) {
+        self.events.emit(event);
+    }
+
+    /// A stream of the run's events that ends with the run; `None` when the run cannot be watched.
+    pub(crate) fn subscribe(&self) -> Option<RunEvents> {
+        self.events.subscribe(&self.over)
+    }
+
+    pub(crate) async fn outcome(&self) -> O {
+        self.over.cancelled().await;
+        self.outcome.get().cloned().expect("the outcome is set before the run is over")
+    }
+
+    fn lock_agents(&self) -> std::sync::MutexGuard<'_, Vec<Arc<dyn AnySlot>>> {
+        self.agents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A run that was submitted. Dropping the handle does not cancel the run; it is the runtime's.
+pub struct Run<O> {
+    pub(crate) shared: Arc<RunShared<O>>,
+    pub(crate) cancel: Arc<dyn Fn() + Send + Sync>,
+    pub(crate) events: Option<RunEvents>,
+}
+
+impl<O: Clone + Send + Sync + 'static> Run<O> {
+    /// The run's id.
+    #[must_use]
+    pub fn id(&self) -> RunId {
+        self.shared.id
+    }
+
+    /// The next event; `None` once the run is over and everything was read, or when the run was
+    /// submitted without being watched.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses no event.
+    pub async fn next_event(&mut self) -> Option<RunEvent> {
+        match &mut self.events {
+            Some(events) => events.next().await,
+            None => None,
+        }
+    }
+
+    /// Another stream of the run's events, from now on.
+    #[must_use]
+    pub fn subscribe(&self) -> Option<RunEvents> {
+        self.shared.subscribe()
+    }
+
+    /// Waits for the outcome.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing; it can be called again.
+    pub async fn outcome(&self) -> O {
+        self.shared.outcome().await
+    }
+
+    /// Cancels the run. Its outcome says so, unless it had one already.
+    pub fn cancel(&self) {
+        (self.cancel)();
+    }
+
+    /// The agents that work or have worked for the run alone, in the order of their first start.
+    #[must_use]
+    pub fn agents(&self) -> Vec<AgentInfo> {
+        self.shared.agents()
+    }
+
+    /// Makes an agent of the run panic in its next handler. Returns whether there was one to crash.
+    #[must_use]
+    pub fn crash_on_purpose(&self, agent: &AgentId) -> bool {
+        self.shared.crash(agent)
+    }
+}
+
+impl<O> fmt::Debug for Run<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run").field("id", &self.shared.id).finish_non_exhaustive()
+    }
+}

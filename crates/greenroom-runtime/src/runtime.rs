@@ -1,0 +1,308 @@
+//! One instance of the system: a root supervisor, the team and the runs below it, and what they share.
+//!
+//! There is no global: two runtimes in one process know nothing of each other.
+
+mod builder;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use greenroom_core::ids::{AgentId, RunId};
+use greenroom_core::journal::Journal;
+use greenroom_core::mailbox::MailboxSpec;
+use greenroom_core::supervision::{
+    AdminError, ChildInfo, ChildSpec, ExitReason, Restart, SupervisorSpec,
+};
+use greenroom_core::time::Clock;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use crate::actor::Actor;
+use crate::address::AgentRef;
+use crate::agent::AgentBuilder;
+use crate::dead_letters::{DeadLetter, DeadLetters};
+use crate::error::StartError;
+use crate::inspect::AgentInfo;
+use crate::registry::Registry;
+use crate::slot::Slot;
+use crate::supervisor::{AgentStart, Start, SupervisorRef, SupervisorStart};
+use crate::tasks::Tasks;
+use crate::team::TeamBuilder;
+
+pub use builder::RuntimeBuilder;
+
+/// Supervisors that share the runs, so that starting one run waits for no other.
+const PARTITIONS: usize = 8;
+
+/// How long an orderly shutdown may take before everything left is killed.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(60);
+
+/// How long what was killed may take to be gone.
+const KILL_MAX: Duration = Duration::from_secs(10);
+
+/// One instance of the system. Cheap to clone; when the last clone is dropped, everything is killed.
+///
+/// For an orderly end call [`Runtime::shutdown`].
+#[derive(Clone)]
+pub struct Runtime {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    tasks: Tasks,
+    dead_letters: Arc<DeadLetters>,
+    journal: Arc<dyn Journal>,
+    clock: Arc<dyn Clock>,
+    root: SupervisorRef,
+    team: SupervisorRef,
+    partitions: Vec<SupervisorRef>,
+    registry: Registry,
+    n_ids: Mutex<u64>,
+    /// Cancelled once the root supervisor has ended and everything below it is closed.
+    over: CancellationToken,
+    /// Room for runs.
+    runs: Arc<Semaphore>,
+}
+
+impl Runtime {
+    /// A runtime to be configured.
+    pub fn builder() -> RuntimeBuilder {
+        RuntimeBuilder { journal: None, clock: None, seed: None, runs_max: 100_000 }
+    }
+
+    /// Starts a runtime with the defaults.
+    ///
+    /// # Errors
+    ///
+    /// As [`RuntimeBuilder::start`].
+    pub async fn start() -> Result<Self, StartError> {
+        Self::builder().start().await
+    }
+
+    /// A team to be put together.
+    pub fn team(&self) -> TeamBuilder {
+        TeamBuilder::new(self.clone())
+    }
+
+    /// A single agent to be put together.
+    pub fn agent(&self, id: impl Into<AgentId>) -> AgentBuilder {
+        AgentBuilder::new(self.clone(), id.into())
+    }
+
+    /// Starts a supervised actor with the default mailbox; see [`Runtime::spawn_with`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Runtime::spawn_with`].
+    pub async fn spawn<A: Actor>(
+        &self,
+        id: impl Into<AgentId>,
+        factory: impl Fn() -> A + Send + Sync + 'static,
+    ) -> Result<AgentRef<A::Message>, AdminError> {
+        self.spawn_with(ChildSpec::worker(id.into()), MailboxSpec::default(), factory).await
+    }
+
+    /// Starts a supervised actor. `factory` builds each of its incarnations.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`] when the id is taken, the spec makes no sense, or the actor does not start.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses the address; the actor is started all the same.
+    pub async fn spawn_with<A: Actor>(
+        &self,
+        spec: ChildSpec,
+        mailbox: MailboxSpec,
+        factory: impl Fn() -> A + Send + Sync + 'static,
+    ) -> Result<AgentRef<A::Message>, AdminError> {
+        self.resident(spec, "actor", mailbox, factory).await.map(AgentRef::new)
+    }
+
+    pub(crate) async fn resident<A: Actor>(
+        &self,
+        spec: ChildSpec,
+        role: &str,
+        mailbox: MailboxSpec,
+        factory: impl Fn() -> A + Send + Sync + 'static,
+    ) -> Result<Arc<Slot<A::Message>>, AdminError> {
+        let (slot, start) = self.agent_start(spec.id.clone(), role, mailbox, factory);
+        self.inner.team.start_child(spec, Arc::new(start)).await?;
+        self.inner.registry.add(&slot);
+        Ok(slot)
+    }
+
+    /// The supervisor of the application's own agents, to start and stop children by hand: raw ractor
+    /// actors with [`RactorChild`](crate::RactorChild), for example.
+    #[must_use]
+    pub fn supervisor(&self) -> SupervisorRef {
+        self.inner.team.clone()
+    }
+
+    /// Starts a supervisor of the application's own below the team's.
+    ///
+    /// # Errors
+    ///
+    /// As in the table at [`greenroom_core::supervision`].
+    pub async fn supervise(
+        &self,
+        id: impl Into<AgentId>,
+        spec: SupervisorSpec,
+        children: Vec<(ChildSpec, Arc<dyn Start>)>,
+    ) -> Result<SupervisorRef, AdminError> {
+        spec.check(&children.iter().map(|(child, _)| child.clone()).collect::<Vec<_>>())?;
+        let handle = SupervisorRef::new(id.into());
+        let start = SupervisorStart {
+            handle: handle.clone(),
+            spec,
+            children,
+            tasks: self.inner.tasks.clone(),
+            observer: Arc::new(|_| {}),
+            seed: self.next_random(),
+            on_closed: None,
+        };
+        // A supervisor ends normally only when it is asked to or when its significant children have ended,
+        // and then it is not to come back.
+        let child = ChildSpec::supervisor(handle.id().clone()).restart(Restart::Transient);
+        self.inner.team.start_child(child, Arc::new(start)).await?;
+        Ok(handle)
+    }
+
+    /// An actor as a child of a supervisor that is not started yet, with its address.
+    pub fn child<A: Actor>(
+        &self,
+        id: impl Into<AgentId>,
+        mailbox: MailboxSpec,
+        factory: impl Fn() -> A + Send + Sync + 'static,
+    ) -> (AgentRef<A::Message>, Arc<dyn Start>) {
+        let (slot, start) = self.agent_start(id.into(), "actor", mailbox, factory);
+        self.inner.registry.add(&slot);
+        (AgentRef::new(slot), Arc::new(start))
+    }
+
+    /// The application's own agents, in the order of their ids.
+    #[must_use]
+    pub fn agents(&self) -> Vec<AgentInfo> {
+        self.inner.registry.agents()
+    }
+
+    /// The supervisors below the root, with their states.
+    pub async fn which_children(&self) -> Vec<ChildInfo> {
+        self.inner.root.which_children().await
+    }
+
+    /// The most recent messages that nobody handled.
+    #[must_use]
+    pub fn dead_letters(&self) -> Vec<DeadLetter> {
+        self.inner.dead_letters.recent()
+    }
+
+    /// How many messages nobody handled, by reason.
+    #[must_use]
+    pub fn dead_letter_counts(&self) -> std::collections::BTreeMap<&'static str, u64> {
+        self.inner.dead_letters.counts()
+    }
+
+    /// The journal.
+    #[must_use]
+    pub fn journal(&self) -> Arc<dyn Journal> {
+        Arc::clone(&self.inner.journal)
+    }
+
+    /// Tasks that have not ended. After [`Runtime::shutdown`] there are none.
+    #[must_use]
+    pub fn n_tasks(&self) -> usize {
+        self.inner.tasks.n_alive()
+    }
+
+    /// Stops everything in reverse order of its start: runs first, then the team. Completes when nothing
+    /// is left, and at the latest 80 seconds after the call: what has not stopped after a minute is killed,
+    /// and work on blocking threads cannot be. [`Runtime::n_tasks`] tells what is left then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future does not stop the shutdown; it can be called again, and from several places.
+    pub async fn shutdown(&self) {
+        let Inner { root, over, tasks, .. } = &*self.inner;
+        root.shutdown(ExitReason::Shutdown);
+        if tokio::time::timeout(SHUTDOWN_MAX, over.cancelled()).await.is_err() {
+            root.shutdown(ExitReason::Killed);
+            let _ = tokio::time::timeout(KILL_MAX, over.cancelled()).await;
+        }
+        let _ = tokio::time::timeout(KILL_MAX, tasks.ended()).await;
+    }
+
+    /// Room for one run; `None` when there are as many as there may be.
+    pub(crate) fn admit_run(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.inner.runs).try_acquire_owned().ok()
+    }
+
+    pub(crate) fn tasks(&self) -> &Tasks {
+        &self.inner.tasks
+    }
+
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.inner.clock)
+    }
+
+    pub(crate) fn partition(&self, run: RunId) -> &SupervisorRef {
+        &self.inner.partitions[run.bits() as usize % PARTITIONS]
+    }
+
+    pub(crate) fn slot<M: Send + 'static>(
+        &self,
+        id: AgentId,
+        role: &str,
+        mailbox: MailboxSpec,
+    ) -> Arc<Slot<M>> {
+        let dead_letters = Arc::clone(&self.inner.dead_letters);
+        Arc::new(Slot::new(id, role.into(), mailbox, dead_letters))
+    }
+
+    pub(crate) fn agent_start<A: Actor>(
+        &self,
+        id: AgentId,
+        role: &str,
+        mailbox: MailboxSpec,
+        factory: impl Fn() -> A + Send + Sync + 'static,
+    ) -> (Arc<Slot<A::Message>>, AgentStart<A>) {
+        let slot = self.slot(id, role, mailbox);
+        let start = AgentStart {
+            slot: Arc::clone(&slot),
+            tasks: self.inner.tasks.clone(),
+            factory: Arc::new(factory),
+            on_closed: None,
+        };
+        (slot, start)
+    }
+
+    pub(crate) fn new_run_id(&self) -> RunId {
+        let (high, low) = (self.next_random(), self.next_random());
+        RunId::from_bits(u128::from(high) << 64 | u128::from(low))
+    }
+
+    /// SplitMix64 (Steele, Lea, Flood, OOPSLA 2014) over the runtime's seed. It makes ids distinct; ids
+    /// are no secrets.
+    fn next_random(&self) -> u64 {
+        let mut state = self.inner.n_ids.lock().unwrap_or_else(PoisonError::into_inner);
+        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = *state;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^ (bits >> 31)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.root.shutdown(ExitReason::Killed);
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime").field("n_tasks", &self.n_tasks()).finish_non_exhaustive()
+    }
+}

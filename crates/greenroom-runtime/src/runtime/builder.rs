@@ -1,0 +1,169 @@
+//! Starting a runtime: the root supervisor and the supervisors below it.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use greenroom_core::ids::AgentId;
+use greenroom_core::journal::{Journal, MemoryJournal};
+use greenroom_core::supervision::{
+    ChildSpec, ExitReason, Intensity, Strategy, SupervisionEvent, SupervisorSpec,
+};
+use greenroom_core::time::Clock;
+use ractor::Actor as _;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::{Inner, PARTITIONS, Runtime};
+use crate::clock::SystemClock;
+use crate::error::StartError;
+use crate::registry::Registry;
+use crate::supervisor::{Start, SupervisorRef, SupervisorShell, SupervisorStart};
+use crate::tasks::Tasks;
+
+/// Makes a [`Runtime`].
+#[must_use]
+pub struct RuntimeBuilder {
+    pub(super) journal: Option<Arc<dyn Journal>>,
+    pub(super) clock: Option<Arc<dyn Clock>>,
+    pub(super) seed: Option<u64>,
+    pub(super) runs_max: usize,
+}
+
+impl RuntimeBuilder {
+    /// Where events are kept. The default is a [`MemoryJournal`], which does not survive the process.
+    pub fn journal(mut self, journal: impl Journal) -> Self {
+        self.journal = Some(Arc::new(journal));
+        self
+    }
+
+    /// Where time is read. The default is a [`SystemClock`].
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Some(Arc::new(clock));
+        self
+    }
+
+    /// Makes run ids and jitter reproducible. Two runtimes with the same seed give out the same ids.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// The most runs at once; further ones are refused. Default 100,000.
+    pub fn runs_max(mut self, runs_max: usize) -> Self {
+        self.runs_max = runs_max;
+        self
+    }
+
+    /// Starts the supervisors.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] when there is no randomness to be had, or a supervisor does not start.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with time enabled.
+    pub async fn start(self) -> Result<Runtime, StartError> {
+        let seed = match self.seed {
+            Some(seed) => seed,
+            None => random_seed().map_err(|error| StartError::new("randomness", error))?,
+        };
+        let tasks = Tasks::default();
+        let each = Some(Intensity::new(30, Duration::from_secs(60)));
+        let team = SupervisorRef::with_child_intensity("team".into(), each);
+        let names = (0..PARTITIONS).map(|i| AgentId::new(format!("runs-{i}")));
+        let partitions: Vec<_> = names.map(SupervisorRef::new).collect();
+        let spec = SupervisorSpec::dynamic().intensity(10, Duration::from_secs(60));
+        let mut children = vec![subtree(&team, spec, &tasks, seed)];
+        for (i, partition) in (1..).zip(&partitions) {
+            let spec = SupervisorSpec::dynamic().children_max(self.runs_max.max(1));
+            children.push(subtree(partition, spec, &tasks, seed.wrapping_add(i)));
+        }
+        let root = SupervisorRef::new("runtime".into());
+        let start = SupervisorStart {
+            handle: root.clone(),
+            spec: SupervisorSpec::new(Strategy::OneForOne),
+            children,
+            tasks: tasks.clone(),
+            observer: Arc::new(|_| {}),
+            seed,
+            on_closed: None,
+        };
+        let (ready, is_ready) = oneshot::channel();
+        let spawned = SupervisorShell::spawn(None, SupervisorShell, start.args(ready)).await;
+        let (_, ended) = spawned.map_err(|error| StartError::new("root supervisor", error))?;
+        match is_ready.await {
+            Ok(Ok(())) => {}
+            Ok(Err(reason)) => return Err(StartError::new("root supervisor", Ended(reason))),
+            Err(_) => {
+                let reason = ExitReason::failed("it ended during its start");
+                return Err(StartError::new("root supervisor", Ended(reason)));
+            }
+        }
+        let over = CancellationToken::new();
+        watch(ended, over.clone(), start);
+        Ok(Runtime {
+            inner: Arc::new(Inner {
+                tasks,
+                dead_letters: Arc::default(),
+                journal: self.journal.unwrap_or_else(|| Arc::new(MemoryJournal::new())),
+                clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock::new())),
+                root,
+                team,
+                partitions,
+                registry: Registry::default(),
+                n_ids: Mutex::new(seed),
+                over,
+                runs: Arc::new(Semaphore::new(self.runs_max.clamp(1, Semaphore::MAX_PERMITS))),
+            }),
+        })
+    }
+}
+
+impl fmt::Debug for RuntimeBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RuntimeBuilder").field("runs_max", &self.runs_max).finish_non_exhaustive()
+    }
+}
+
+/// A supervisor that could not start, as an error.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Ended(ExitReason);
+
+/// Closes what the root supervisor held once it has ended, and says so.
+fn watch(ended: JoinHandle<()>, over: CancellationToken, root: SupervisorStart) {
+    // The root outlives every task that is counted, so its own end is not one of them.
+    Tasks::default().spawn("root", async move {
+        // Aborted or not, the root is gone.
+        let _ = ended.await;
+        root.closed(&ExitReason::Shutdown);
+        over.cancel();
+    });
+}
+
+fn subtree(
+    handle: &SupervisorRef,
+    spec: SupervisorSpec,
+    tasks: &Tasks,
+    seed: u64,
+) -> (ChildSpec, Arc<dyn Start>) {
+    let start = SupervisorStart {
+        handle: handle.clone(),
+        spec,
+        children: Vec::new(),
+        tasks: tasks.clone(),
+        observer: Arc::new(|_: &SupervisionEvent| {}),
+        seed,
+        on_closed: None,
+    };
+    (ChildSpec::supervisor(handle.id().clone()), Arc::new(start))
+}
+
+fn random_seed() -> Result<u64, getrandom::Error> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes)?;
+    Ok(u64::from_le_bytes(bytes))
+}

@@ -1,0 +1,206 @@
+//! The shell: one incarnation of an agent as a ractor actor. It feeds messages to the user's hooks and
+//! turns their panics and failures into exits with a reason.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use greenroom_core::supervision::ExitReason;
+use ractor::{ActorProcessingErr, ActorRef};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::actor::{Actor, Context, Failure};
+use crate::effect::{Effects, panic_text};
+use crate::envelope::Signal;
+use crate::inspect::AgentState;
+use crate::slot::Slot;
+use crate::tasks::Tasks;
+
+/// Messages handled in one go before others on the same thread have a turn.
+const BATCH: usize = 32;
+
+/// The reason that ractor is given when an actor stops itself.
+pub(crate) const STOPPED_ITSELF: &str = "normal";
+/// The reason that ractor is given when a supervisor stops an actor.
+pub(crate) const SHUT_DOWN: &str = "shutdown";
+
+/// Builds an incarnation's actor.
+pub(crate) type Factory<A> = Arc<dyn Fn() -> A + Send + Sync>;
+
+/// An exit reason on its way through ractor, which carries errors only.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Ended(pub(crate) ExitReason);
+
+/// What ractor holds of an incarnation besides its state.
+///
+/// The guard lives here and not in the state: after a kill, ractor sends the state to the supervisor,
+/// and effects would go on until it is handled.
+pub(crate) struct Shell<A: Actor> {
+    slot: Arc<Slot<A::Message>>,
+    token: CancellationToken,
+    _guard: DropGuard,
+    tasks: Tasks,
+    factory: Factory<A>,
+}
+
+impl<A: Actor> Shell<A> {
+    pub(crate) fn new(slot: Arc<Slot<A::Message>>, tasks: Tasks, factory: Factory<A>) -> Self {
+        let token = CancellationToken::new();
+        let guard = token.clone().drop_guard();
+        Self { slot, token, _guard: guard, tasks, factory }
+    }
+}
+
+impl<A: Actor> fmt::Debug for Shell<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shell").field("id", self.slot.id()).finish_non_exhaustive()
+    }
+}
+
+/// The state of an incarnation.
+pub(crate) struct Life<A: Actor> {
+    actor: A,
+    effects: Effects<A::Message>,
+    crashes_next: bool,
+}
+
+impl<A: Actor> fmt::Debug for Life<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Life").field("effects", &self.effects).finish_non_exhaustive()
+    }
+}
+
+// `A` crosses threads only by value, from `pre_start` into the task that ractor runs.
+impl<A: Actor> ractor::Actor for Shell<A> {
+    type Msg = Signal;
+    type State = Life<A>;
+    type Arguments = ();
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Signal>,
+        (): (),
+    ) -> Result<Life<A>, ActorProcessingErr> {
+        let generation = self.slot.begin();
+        let effects = Effects {
+            slot: Arc::clone(&self.slot),
+            tasks: self.tasks.clone(),
+            token: self.token.clone(),
+            generation,
+            n_open: Arc::default(),
+            n_timers: Arc::default(),
+            has_overrun: AtomicBool::new(false),
+        };
+        let mut is_stopping = false;
+        let life = caught(|| {
+            let mut life = Life { actor: (self.factory)(), effects, crashes_next: false };
+            let mut context =
+                Context { effects: &life.effects, asker: None, delivery: 0, is_stopping: false };
+            life.actor.started(&mut context)?;
+            is_stopping = context.is_stopping;
+            life.effects.check()?;
+            Ok(life)
+        });
+        let life = life.map_err(Ended)?;
+        self.slot.attach(myself.clone());
+        if is_stopping {
+            myself.stop(Some(STOPPED_ITSELF.to_owned()));
+        }
+        Ok(life)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Signal>,
+        signal: Signal,
+        life: &mut Life<A>,
+    ) -> Result<(), ActorProcessingErr> {
+        match signal {
+            Signal::Wake => {}
+            // The next message is the one in flight when the fault strikes; with none waiting, the
+            // incarnation crashes between messages.
+            Signal::Crash => life.crashes_next = true,
+            Signal::Fail(reason) => {
+                self.slot.detach(life.effects.generation, AgentState::Restarting);
+                return Err(Ended(reason).into());
+            }
+        }
+        let handled = self.handle_batch(&myself, life);
+        if handled.is_err() {
+            self.slot.detach(life.effects.generation, AgentState::Restarting);
+        }
+        Ok(handled?)
+    }
+
+    async fn post_stop(
+        &self,
+        _myself: ActorRef<Signal>,
+        life: &mut Life<A>,
+    ) -> Result<(), ActorProcessingErr> {
+        self.slot.detach(life.effects.generation, AgentState::Restarting);
+        caught(|| {
+            life.actor.stopped();
+            Ok(())
+        })
+        .map_err(Ended)?;
+        Ok(())
+    }
+}
+
+impl<A: Actor> Shell<A> {
+    fn handle_batch(&self, myself: &ActorRef<Signal>, life: &mut Life<A>) -> Result<(), Ended> {
+        for _ in 0..BATCH {
+            let Some(lease) = self.slot.lease(life.effects.takes_work()) else {
+                return fault(std::mem::take(&mut life.crashes_next));
+            };
+            let envelope = &lease.message;
+            let span =
+                tracing::debug_span!(parent: &envelope.span, "handle", agent = %self.slot.id());
+            let mut context = Context {
+                effects: &life.effects,
+                asker: envelope.asker.as_ref().map(|asker| asker.gone.clone()),
+                delivery: lease.delivery,
+                is_stopping: false,
+            };
+            let crashes = std::mem::take(&mut life.crashes_next);
+            let actor = &mut life.actor;
+            let handled = span.in_scope(|| {
+                fault(crashes).map_err(|ended| ended.0)?;
+                caught(|| {
+                    actor.handle(&envelope.message, &mut context)?;
+                    context.effects.check()
+                })
+            });
+            let is_stopping = context.is_stopping;
+            if let Err(reason) = handled {
+                self.slot.crashed(lease, &reason);
+                return Err(Ended(reason));
+            }
+            self.slot.done(lease);
+            if is_stopping {
+                myself.stop(Some(STOPPED_ITSELF.to_owned()));
+                return Ok(());
+            }
+        }
+        if self.slot.has_more(life.effects.takes_work()) {
+            // A cast to a running actor fails only while it stops, and then nothing is to be woken.
+            let _ = myself.cast(Signal::Wake);
+        }
+        Ok(())
+    }
+}
+
+/// The fault of [`AgentRef::crash_on_purpose`](crate::AgentRef::crash_on_purpose).
+fn fault(is_due: bool) -> Result<(), Ended> {
+    if is_due { Err(Ended(ExitReason::panic("a fault was injected"))) } else { Ok(()) }
+}
+
+/// Runs a hook; its failure or panic is an exit reason.
+fn caught<T>(hook: impl FnOnce() -> Result<T, Failure>) -> Result<T, ExitReason> {
+    match catch_unwind(AssertUnwindSafe(hook)) {
+        Ok(result) => result.map_err(Failure::into_exit),
+        Err(payload) => Err(ExitReason::Panic(panic_text(&*payload))),
+    }
+}

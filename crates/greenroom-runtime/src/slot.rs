@@ -1,0 +1,352 @@
+//! A slot: what is known of one agent across its incarnations. Its mailbox, its counters, its bell.
+//!
+//! ractor's own mailbox carries no message of an agent, only the ring of a bell: messages wait here, where
+//! a crash cannot reach them, and each incarnation reads on where the last one stopped.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use greenroom_core::ids::AgentId;
+use greenroom_core::mailbox::{Admission, Lane, Lease, Mailbox, MailboxSpec, Overflow, Redelivery};
+use greenroom_core::supervision::ExitReason;
+use ractor::ActorRef;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
+use tokio::time::Instant;
+
+use crate::dead_letters::{DeadLetter, DeadLetters, DeadReason};
+use crate::effect::Open;
+use crate::envelope::{Envelope, Refused, Signal};
+use crate::inspect::{AgentInfo, AgentState, InFlight};
+
+pub(crate) struct Slot<M> {
+    id: AgentId,
+    role: Arc<str>,
+    spec: MailboxSpec,
+    dead_letters: Arc<DeadLetters>,
+    inner: Mutex<Inner<M>>,
+}
+
+struct Inner<M> {
+    mailbox: Mailbox<Envelope<M>>,
+    /// Room in the user lane. A closed semaphore stays closed, so reopening takes a new one.
+    permits: Arc<Semaphore>,
+    bell: Option<ActorRef<Signal>>,
+    is_rung: bool,
+    generation: u64,
+    in_flight: Option<InFlight>,
+    state: AgentState,
+    step: Option<Arc<str>>,
+}
+
+impl<M: Send + 'static> Slot<M> {
+    pub(crate) fn new(
+        id: AgentId,
+        role: Arc<str>,
+        spec: MailboxSpec,
+        dead_letters: Arc<DeadLetters>,
+    ) -> Self {
+        let inner = Inner {
+            mailbox: Mailbox::new(spec),
+            permits: permits_of(&spec),
+            bell: None,
+            is_rung: false,
+            generation: 0,
+            in_flight: None,
+            state: AgentState::Starting,
+            step: None,
+        };
+        Self { id, role, spec, dead_letters, inner: Mutex::new(inner) }
+    }
+
+    pub(crate) fn id(&self) -> &AgentId {
+        &self.id
+    }
+
+    /// Waits for room in the user lane.
+    ///
+    /// # Errors
+    ///
+    /// When the agent has stopped for good.
+    pub(crate) async fn wait_for_room(&self) -> Result<Room<'_, M>, ()> {
+        if self.spec.overflow != Overflow::Wait {
+            return Ok(Room { slot: self, permit: None });
+        }
+        let permits = Arc::clone(&self.lock().permits);
+        let permit = permits.acquire_owned().await.map_err(|_| ())?;
+        Ok(Room { slot: self, permit: Some(permit) })
+    }
+
+    /// Takes room in the user lane if there is some.
+    pub(crate) fn room_now(&self) -> Result<Room<'_, M>, TryAcquireError> {
+        if self.spec.overflow != Overflow::Wait {
+            return Ok(Room { slot: self, permit: None });
+        }
+        let permits = Arc::clone(&self.lock().permits);
+        let permit = permits.try_acquire_owned()?;
+        Ok(Room { slot: self, permit: Some(permit) })
+    }
+
+    /// Puts a message into a lane and rings the bell.
+    pub(crate) fn send(
+        &self,
+        lane: Lane,
+        envelope: Envelope<M>,
+    ) -> Result<(), Refused<Envelope<M>>> {
+        let mut inner = self.lock();
+        // Room that was given before the agent was stopped is no room in the agent that was started since.
+        if envelope.permit.as_ref().is_some_and(|p| !Arc::ptr_eq(p.semaphore(), &inner.permits)) {
+            return Err(Refused::Stopped(envelope));
+        }
+        let admission = inner.mailbox.admit(lane, envelope);
+        match admission {
+            Admission::Accepted => inner.ring(),
+            Admission::Displaced(oldest) => {
+                inner.ring();
+                drop(inner);
+                self.bury(oldest, DeadReason::Displaced);
+            }
+            Admission::Full(envelope) => return Err(Refused::Full(envelope)),
+            Admission::Closed(envelope) => return Err(Refused::Stopped(envelope)),
+            Admission::StopAgent(envelope) => {
+                if let Some(bell) = &inner.bell {
+                    bell.stop(Some(OVERFLOWED.to_owned()));
+                }
+                return Err(Refused::Full(envelope));
+            }
+        }
+        Ok(())
+    }
+
+    /// Delivers the outcome of an effect to the incarnation that started it, and to no other.
+    pub(crate) fn send_internal(&self, generation: u64, message: M, effect: Open) {
+        let envelope = Envelope { effect: Some(effect), ..Envelope::bare(message) };
+        let mut inner = self.lock();
+        let undelivered = if inner.generation == generation {
+            let admission = inner.mailbox.admit(Lane::Internal, envelope);
+            inner.ring();
+            admission
+        } else {
+            Admission::Closed(envelope)
+        };
+        // What was not delivered is dropped outside the lock.
+        drop(inner);
+        drop(undelivered);
+    }
+
+    /// Ends an incarnation whose effect's outcome could not be made into a message.
+    pub(crate) fn fail(&self, generation: u64, reason: ExitReason) {
+        let inner = self.lock();
+        if inner.generation == generation
+            && let Some(bell) = &inner.bell
+        {
+            // An incarnation that takes no signal is ending already.
+            let _ = bell.cast(Signal::Fail(reason));
+        }
+    }
+
+    /// Begins a new incarnation, whose effects alone count from now on, and gives its generation.
+    pub(crate) fn begin(&self) -> u64 {
+        let (generation, stale) = {
+            let mut inner = self.lock();
+            inner.generation += 1;
+            if inner.mailbox.is_closed() {
+                inner.mailbox.reopen();
+                inner.permits = permits_of(&self.spec);
+            }
+            inner.bell = None;
+            inner.is_rung = false;
+            inner.state = AgentState::Starting;
+            inner.step = None;
+            (inner.generation, inner.mailbox.forget_internal())
+        };
+        drop(stale);
+        generation
+    }
+
+    /// Lets the incarnation have messages.
+    pub(crate) fn attach(&self, bell: ActorRef<Signal>) {
+        let mut inner = self.lock();
+        inner.bell = Some(bell);
+        inner.state = AgentState::Running;
+        if inner.mailbox.depth() > 0 {
+            inner.ring();
+        }
+    }
+
+    /// Takes the incarnation's messages away; they stay queued.
+    pub(crate) fn detach(&self, generation: u64, state: AgentState) {
+        let mut inner = self.lock();
+        if inner.generation == generation {
+            inner.bell = None;
+            inner.is_rung = false;
+            inner.in_flight = None;
+            inner.state = state;
+        }
+    }
+
+    /// The next message that is still wanted, or `None`, after which the bell must be rung again.
+    pub(crate) fn lease(&self, takes_work: bool) -> Option<Lease<Envelope<M>>> {
+        loop {
+            let mut inner = self.lock();
+            let Some(mut lease) = inner.mailbox.lease(takes_work) else {
+                inner.is_rung = false;
+                return None;
+            };
+            let reason = lease.message.unwanted();
+            if reason.is_none() {
+                let (delivery, since) = (lease.delivery, Instant::now());
+                inner.in_flight = Some(InFlight { delivery, since });
+            }
+            drop(inner);
+            lease.message.permit = None;
+            lease.message.effect = None;
+            match reason {
+                None => return Some(lease),
+                Some(reason) => self.bury_leased(lease, reason),
+            }
+        }
+    }
+
+    /// The message was handled.
+    pub(crate) fn done(&self, lease: Lease<Envelope<M>>) {
+        let envelope = {
+            let mut inner = self.lock();
+            inner.in_flight = None;
+            inner.mailbox.done(lease)
+        };
+        drop(envelope);
+    }
+
+    /// The incarnation crashed on the message.
+    pub(crate) fn crashed(&self, lease: Lease<Envelope<M>>, cause: &ExitReason) {
+        let redelivery = {
+            let mut inner = self.lock();
+            inner.in_flight = None;
+            inner.mailbox.crashed(lease)
+        };
+        match redelivery {
+            Redelivery::Requeued => {}
+            Redelivery::Quarantined(envelope) => {
+                self.bury(envelope, DeadReason::Poison { cause: cause.clone() });
+            }
+            Redelivery::Closed(envelope) => self.bury(envelope, DeadReason::Stopped),
+        }
+    }
+
+    /// Whether messages wait that may be handled; when they do the bell is kept ringing.
+    pub(crate) fn has_more(&self, takes_work: bool) -> bool {
+        let mut inner = self.lock();
+        let has_more = inner.mailbox.has_next(takes_work);
+        inner.is_rung = has_more;
+        has_more
+    }
+
+    /// The agent has stopped for good: nothing more is accepted, and what waits is dead.
+    pub(crate) fn close(&self) {
+        let left = {
+            let mut inner = self.lock();
+            inner.bell = None;
+            inner.state = AgentState::Stopped;
+            inner.step = None;
+            inner.permits.close();
+            inner.mailbox.close()
+        };
+        for envelope in left {
+            self.bury(envelope, DeadReason::Stopped);
+        }
+    }
+
+    /// Asks the incarnation to panic in its next handler; false when there is none.
+    pub(crate) fn crash(&self) -> bool {
+        self.lock().bell.as_ref().is_some_and(|bell| bell.cast(Signal::Crash).is_ok())
+    }
+
+    pub(crate) fn set_step(&self, step: Option<Arc<str>>) {
+        self.lock().step = step;
+    }
+
+    pub(crate) fn info(&self) -> AgentInfo {
+        let inner = self.lock();
+        let (n_admitted, n_handled) = inner.mailbox.counts();
+        AgentInfo {
+            id: self.id.clone(),
+            role: Arc::clone(&self.role),
+            state: inner.state,
+            generation: inner.generation,
+            n_queued: inner.mailbox.depth(),
+            n_queued_max: inner.mailbox.depth_max(),
+            n_admitted,
+            n_handled,
+            head_age: inner.mailbox.head().map(|head| head.enqueued_at.elapsed()),
+            in_flight: inner.in_flight,
+            step: inner.step.clone(),
+        }
+    }
+
+    fn bury_leased(&self, lease: Lease<Envelope<M>>, reason: DeadReason) {
+        let envelope = self.lock().mailbox.discard(lease);
+        self.bury(envelope, reason);
+    }
+
+    /// Makes a message a dead letter and tells whoever waits for its answer.
+    fn bury(&self, envelope: Envelope<M>, reason: DeadReason) {
+        if let Some(asker) = &envelope.asker {
+            let _ = asker.verdict.set(reason.clone());
+        }
+        // The verdict is out before the reply inside the message goes away.
+        drop(envelope);
+        let message_type = std::any::type_name::<M>();
+        self.dead_letters.push(DeadLetter { to: self.id.clone(), message_type, reason });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner<M>> {
+        // No user code runs under the lock, so a poisoned one is as consistent as any other.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The reason with which an overflowing agent is stopped.
+pub(crate) const OVERFLOWED: &str = "mailbox overflow";
+
+impl<M> Inner<M> {
+    fn ring(&mut self) {
+        if !self.is_rung
+            && let Some(bell) = &self.bell
+        {
+            // A bell that is refused belongs to an incarnation that is ending; the next one looks into
+            // the mailbox before it waits for a ring.
+            self.is_rung = bell.cast(Signal::Wake).is_ok();
+        }
+    }
+}
+
+/// A slot whose messages are of no interest.
+pub(crate) trait AnySlot: Send + Sync {
+    fn info(&self) -> AgentInfo;
+    fn crash(&self) -> bool;
+}
+
+impl<M: Send + 'static> AnySlot for Slot<M> {
+    fn info(&self) -> AgentInfo {
+        Self::info(self)
+    }
+
+    fn crash(&self) -> bool {
+        Self::crash(self)
+    }
+}
+
+/// Room for one message in the user lane; given back when it is not used.
+pub(crate) struct Room<'a, M> {
+    slot: &'a Slot<M>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl<M: Send + 'static> Room<'_, M> {
+    pub(crate) fn send(self, envelope: Envelope<M>) -> Result<(), Refused<Envelope<M>>> {
+        self.slot.send(Lane::User, Envelope { permit: self.permit, ..envelope })
+    }
+}
+
+fn permits_of(spec: &MailboxSpec) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(spec.capacity.clamp(1, Semaphore::MAX_PERMITS)))
+}

@@ -1,0 +1,179 @@
+//! The supervisor as a ractor actor: it performs what the machine in core decides, and decides nothing.
+//!
+//! It never awaits a child: starting happens in a task that reports back, stopping is a signal and a
+//! timer. So it answers while a child hangs in its start or waits in backoff.
+
+mod child;
+mod message;
+mod shell;
+mod start;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use greenroom_core::ids::AgentId;
+use greenroom_core::supervision::{
+    Admin, AdminError, AutoShutdown, ChildInfo, ChildSpec, Done, ExitReason, Intensity,
+    SupervisionEvent, Target,
+};
+use ractor::ActorRef;
+use tokio::sync::{Semaphore, oneshot};
+
+pub use start::{Ignored, RactorChild, Start, StartFuture};
+
+pub(crate) use message::SupervisorMessage;
+pub(crate) use shell::SupervisorShell;
+pub(crate) use start::{AgentStart, OnClosed, SupervisorStart};
+
+/// Requests to one supervisor that may wait at once; further callers wait for their turn.
+const REQUESTS_MAX: usize = 1024;
+
+/// Told of every fact about a supervisor's children. It runs in the supervisor, so it must be quick.
+pub(crate) type Observer = Arc<dyn Fn(&SupervisionEvent) + Send + Sync>;
+
+/// The children that a supervisor starts with.
+pub(crate) type Children = Vec<(ChildSpec, Arc<dyn Start>)>;
+
+/// The address of a supervisor: cheap to clone, and valid across its restarts.
+#[derive(Clone)]
+pub struct SupervisorRef {
+    inner: Arc<Handle>,
+}
+
+pub(crate) struct Handle {
+    id: AgentId,
+    current: Mutex<Option<ActorRef<SupervisorMessage>>>,
+    /// Requests that wait for a child to come up, and those that wait for one to go. They are counted
+    /// apart, because only the second can end the first.
+    starts: Semaphore,
+    stops: Semaphore,
+    /// The restart intensity of children that have none of their own, so that one of them which crashes
+    /// again and again is given up alone.
+    child_intensity: Option<Intensity>,
+}
+
+impl SupervisorRef {
+    pub(crate) fn new(id: AgentId) -> Self {
+        Self::with_child_intensity(id, None)
+    }
+
+    pub(crate) fn with_child_intensity(id: AgentId, child_intensity: Option<Intensity>) -> Self {
+        let (starts, stops) = (Semaphore::new(REQUESTS_MAX), Semaphore::new(REQUESTS_MAX));
+        let current = Mutex::new(None);
+        Self { inner: Arc::new(Handle { id, current, starts, stops, child_intensity }) }
+    }
+
+    /// The supervisor's identity.
+    #[must_use]
+    pub fn id(&self) -> &AgentId {
+        &self.inner.id
+    }
+
+    /// Adds a child and starts it. Completes when the child is up.
+    ///
+    /// # Errors
+    ///
+    /// As in the table at [`greenroom_core::supervision`]; a child that does not start is not kept.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses the answer; the child is started all the same.
+    pub async fn start_child(
+        &self,
+        mut spec: ChildSpec,
+        start: Arc<dyn Start>,
+    ) -> Result<Done, AdminError> {
+        spec.intensity = spec.intensity.or(self.inner.child_intensity);
+        self.request(Admin::StartChild(spec), Some(start)).await
+    }
+
+    /// Stops a child and keeps its spec, unless it is temporary. Completes when the child is gone.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::NotFound`], or [`AdminError::Stuck`] when the child does not end.
+    pub async fn terminate_child(&self, target: impl Into<Target>) -> Result<Done, AdminError> {
+        self.request(Admin::TerminateChild(target.into()), None).await
+    }
+
+    /// Starts a child that was stopped.
+    ///
+    /// # Errors
+    ///
+    /// As in the table at [`greenroom_core::supervision`].
+    pub async fn restart_child(&self, id: impl Into<AgentId>) -> Result<Done, AdminError> {
+        self.request(Admin::RestartChild(id.into()), None).await
+    }
+
+    /// Drops the spec of a child that is stopped.
+    ///
+    /// # Errors
+    ///
+    /// As in the table at [`greenroom_core::supervision`].
+    pub async fn delete_child(&self, id: impl Into<AgentId>) -> Result<Done, AdminError> {
+        self.request(Admin::DeleteChild(id.into()), None).await
+    }
+
+    /// Changes when the end of significant children ends the supervisor.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::ShuttingDown`].
+    pub async fn set_auto_shutdown(&self, policy: AutoShutdown) -> Result<Done, AdminError> {
+        self.request(Admin::SetAutoShutdown(policy), None).await
+    }
+
+    /// The children with their states, in start order; empty when the supervisor has ended.
+    pub async fn which_children(&self) -> Vec<ChildInfo> {
+        let (reply, answer) = oneshot::channel();
+        if !self.cast(SupervisorMessage::WhichChildren(reply)) {
+            return Vec::new();
+        }
+        answer.await.unwrap_or_default()
+    }
+
+    /// Asks the supervisor to stop its children, in reverse order, and then itself.
+    pub(crate) fn shutdown(&self, reason: ExitReason) -> bool {
+        self.cast(SupervisorMessage::Shutdown(reason))
+    }
+
+    async fn request(
+        &self,
+        admin: Admin,
+        start: Option<Arc<dyn Start>>,
+    ) -> Result<Done, AdminError> {
+        let permits = match &admin {
+            Admin::TerminateChild(_) => &self.inner.stops,
+            _ => &self.inner.starts,
+        };
+        let permit = permits.acquire().await;
+        let (reply, answer) = oneshot::channel();
+        if permit.is_err() || !self.cast(SupervisorMessage::Admin { admin, start, reply }) {
+            return Err(AdminError::ShuttingDown);
+        }
+        answer.await.unwrap_or(Err(AdminError::ShuttingDown))
+    }
+
+    fn cast(&self, message: SupervisorMessage) -> bool {
+        let current = self.inner.current.lock().unwrap_or_else(PoisonError::into_inner);
+        current.as_ref().is_some_and(|actor| actor.cast(message).is_ok())
+    }
+
+    fn current(&self) -> Option<ActorRef<SupervisorMessage>> {
+        self.inner.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn publish(&self, actor: Option<ActorRef<SupervisorMessage>>) {
+        *self.inner.current.lock().unwrap_or_else(PoisonError::into_inner) = actor;
+    }
+}
+
+impl fmt::Debug for SupervisorRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SupervisorRef").field(&self.inner.id).finish()
+    }
+}
+
+/// A map that starts small: a run's supervisor has a handful of children.
+pub(crate) type Table<K, V> = HashMap<K, V>;

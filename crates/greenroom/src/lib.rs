@@ -1,1 +1,23 @@
-//! Facade.
+//! Teams of LLM agents in which every agent is a supervised actor.
+//!
+//! This crate re-exports what an application needs; it has no logic of its own. Start at [`Runtime`].
+
+pub use greenroom_core as core;
+pub use greenroom_models as models;
+#[cfg(feature = "retrieval")]
+pub use greenroom_retrieval as retrieval;
+pub use greenroom_runtime as runtime;
+pub use greenroom_tools as tools;
+
+pub use greenroom_core::mailbox::{MailboxSpec, Overflow};
+pub use greenroom_core::report::{Goal, Outcome, Report, Status, TaskFailure, TaskFailureKind};
+pub use greenroom_core::retriever::{Citation, Passage, Query, Retriever};
+pub use greenroom_core::schemars::{self, JsonSchema};
+pub use greenroom_core::tool::{Tool, tool};
+pub use greenroom_models::Extractive;
+#[cfg(feature = "retrieval")]
+pub use greenroom_retrieval::{Corpus, CorpusOptions};
+pub use greenroom_runtime::{
+    Actor, Agent, AgentRef, Context, Failure, Reply, Run, RunEvent, Runtime, Task, Team,
+};
+pub use greenroom_tools::builtin;

@@ -1,0 +1,1 @@
+//! Three ways in: `embed`, `typed_agent`, `custom_actor`. Each depends on the facade alone.

@@ -1,0 +1,70 @@
+//! `greenroom ask`: one question, one answer.
+
+use greenroom_core::report::Goal;
+use greenroom_models::Extractive;
+
+use crate::args::{AskArgs, Verbosity};
+use crate::console::Console;
+use crate::exit::{Exit, Failure};
+use crate::question::question;
+use crate::render::{agents, answer, answered_json, failed_json, problem_of, summary};
+use crate::session::Session;
+use crate::watch::{Answered, Nobody, watch};
+
+/// Answers a question.
+pub(crate) async fn ask(args: AskArgs, console: &Console) -> Result<Exit, Failure> {
+    let is_json = args.json;
+    let answered = match run(args, console).await {
+        Ok(answered) => answered,
+        Err(Failure::Problem(problem)) if is_json => {
+            console.out(&failed_json(&problem))?;
+            return Err(problem.into());
+        }
+        Err(failure) => return Err(failure),
+    };
+    if is_json {
+        console.out(&answered_json(&answered))?;
+    } else {
+        console.out(&answer(&answered.outcome, console.on_stdout))?;
+    }
+    Ok(conclude(&answered, console))
+}
+
+async fn run(args: AskArgs, console: &Console) -> Result<Answered, Failure> {
+    let sources = args.sources();
+    let goal = Goal {
+        budget: args.limits.budget(),
+        top_k: args.limits.top_k(),
+        ..Goal::new(question(args.question)?)
+    };
+    let session = Session::start(&sources, Extractive::new(), console).await?;
+    let answered = watch(&session, goal, console, &mut Nobody).await;
+    session.end().await;
+    answered
+}
+
+/// Tells how the run went, and gives the exit status.
+pub(crate) fn conclude(answered: &Answered, console: &Console) -> Exit {
+    if console.verbosity == Verbosity::Verbose {
+        console.say(agents(answered, console.on_stderr).trim_end());
+    }
+    let outcome = &answered.outcome;
+    let problem = problem_of(outcome);
+    if console.is_live() {
+        console.say("");
+    }
+    match (&problem, outcome.limit) {
+        (Some(problem), _) if problem.exit != Exit::Interrupted => problem.report(console),
+        (None, Some(limit)) => console.notice("GR0308", &format!("cut short by the {limit}")),
+        _ => {}
+    }
+    console.note(&summary(answered));
+    if answered.was_interrupted {
+        return Exit::Interrupted;
+    }
+    match (problem, outcome.limit) {
+        (Some(problem), _) => problem.exit,
+        (None, Some(_)) => Exit::Limit,
+        (None, None) => Exit::Ok,
+    }
+}

@@ -1,0 +1,55 @@
+//! `greenroom demo`: a question of several parts, and an agent that is crashed on purpose half-way.
+
+mod crash;
+mod docs;
+
+use std::time::Duration;
+
+use greenroom_core::report::Goal;
+use greenroom_models::Extractive;
+use greenroom_testkit::Delayed;
+
+use crate::args::{DemoArgs, Sources};
+use crate::ask::conclude;
+use crate::console::{Console, Ink};
+use crate::exit::{Exit, Failure};
+use crate::paths;
+use crate::render::{agents, answer};
+use crate::session::Session;
+use crate::watch::watch;
+use crash::Crash;
+
+/// Two questions for the documentation and a sum.
+const QUESTIONS: [&str; 3] = [
+    "What is the default capacity of a mailbox?",
+    "What happens to a message that crashes its actor again and again?",
+    "What is 64 * 12?",
+];
+
+/// How long each call of the model takes. The offline model answers in well under a millisecond, and
+/// then there is nothing to see and nothing to crash.
+const PACE: Duration = Duration::from_millis(400);
+
+/// Shows a team at work.
+pub(crate) async fn demo(args: DemoArgs, console: &Console) -> Result<Exit, Failure> {
+    let store = args.store.store.or_else(paths::store_dir);
+    let corpora =
+        if args.corpus.is_empty() { docs::corpus(store.as_deref())? } else { args.corpus };
+    let paint = console.on_stdout;
+    let section = |title: &'static str| paint.paint(Ink::Bold, title);
+    let parts: String = QUESTIONS.iter().map(|part| format!("  {part}\n")).collect();
+    console.out(&format!("{}\n{parts}\n", section("Question")))?;
+    console.note(&format!("the model is slowed down to {} ms a call", PACE.as_millis()));
+    let model = Delayed::new(Extractive::new(), PACE);
+    let session = Session::start(&Sources { corpora, store }, model, console).await?;
+    let mut crash = Crash::default();
+    let answered = watch(&session, Goal::new(QUESTIONS.join(" ")), console, &mut crash).await;
+    session.end().await;
+    let answered = answered?;
+
+    console.out(&format!("{}\n{}\n", section("Agents"), agents(&answered, paint)))?;
+    console.out(&format!("{}\n{}\n", section("What happened"), crash.story()))?;
+    let text = answer(&answered.outcome, paint);
+    console.out(&format!("{}\n{text}", section("Answer")))?;
+    Ok(conclude(&answered, console))
+}

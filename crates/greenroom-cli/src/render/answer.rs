@@ -1,0 +1,216 @@
+//! The answer as text: what was found, what it rests on, what is missing.
+
+use greenroom_core::report::{Outcome, Status, TaskFailureKind};
+use greenroom_core::retriever::Citation;
+
+use super::line::{clipped, count, seconds};
+use crate::console::{Ink, Palette, printable};
+use crate::exit::{Exit, Problem};
+use crate::watch::Answered;
+
+/// The longest quote that is shown, in characters.
+const QUOTE_CHARS_MAX: usize = 120;
+
+/// The most that is told of why something failed, in characters.
+const WHY_CHARS_MAX: usize = 300;
+
+/// The answer with its numbered sources and its gaps; empty when there is nothing to show.
+pub(crate) fn answer(outcome: &Outcome, palette: Palette) -> String {
+    let mut text = String::new();
+    if !outcome.answer.trim().is_empty() {
+        text.push_str(printable(outcome.answer.trim()).as_ref());
+        text.push('\n');
+    }
+    if !outcome.citations.is_empty() {
+        section(&mut text, "Sources", palette);
+        text.push_str(&sources(&outcome.citations, palette));
+    }
+    if !outcome.missing.is_empty() {
+        section(&mut text, "Not answered", palette);
+        for gap in &outcome.missing {
+            let (question, why) =
+                (clipped(&gap.question, QUOTE_CHARS_MAX), clipped(&gap.why, WHY_CHARS_MAX));
+            text.push_str(&printable(&format!("- {question}: {why}\n")));
+        }
+    }
+    text
+}
+
+fn section(text: &mut String, title: &'static str, palette: Palette) {
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text.push_str(&palette.paint(Ink::Bold, title));
+    text.push('\n');
+}
+
+/// What an answer rests on, a numbered line for each citation.
+pub(crate) fn sources(citations: &[Citation], palette: Palette) -> String {
+    (1..).zip(citations).map(|(n, citation)| source(n, citation, palette)).collect()
+}
+
+fn source(n: usize, citation: &Citation, palette: Palette) -> String {
+    let Citation { source, start_line, end_line, quote } = citation;
+    let lines = match (start_line, end_line) {
+        // The result of a tool has no lines.
+        (0, 0) => String::new(),
+        (start, end) if start == end => format!(":{start}"),
+        (start, end) => format!(":{start}-{end}"),
+    };
+    let source = format!("{}{lines}", printable(source));
+    let place = palette.paint(Ink::Cyan, source);
+    let quote = clipped(&printable(quote), QUOTE_CHARS_MAX);
+    format!("[{n}] {place}  {}\n", palette.paint(Ink::Dim, format!("\"{quote}\"")))
+}
+
+/// How the run went, on one line.
+pub(crate) fn summary(answered: &Answered) -> String {
+    let Answered { outcome, duration, run_agents, team_agents, .. } = answered;
+    let usage = outcome.usage;
+    let agents = (run_agents.len() + team_agents.len()) as u64;
+    let restarts: u64 = run_agents.iter().chain(team_agents).map(|agent| agent.n_restarts()).sum();
+    let mut parts = vec![
+        format!("{} in {}", outcome.status, seconds(*duration)),
+        count(agents, "agent"),
+        count(usage.model_calls, "model call"),
+        count(usage.tool_calls, "tool call"),
+        count(usage.tokens(), "token"),
+    ];
+    if restarts > 0 {
+        parts.insert(2, count(restarts, "restart"));
+    }
+    parts.join(" · ")
+}
+
+/// Why there is no answer, or why it is cut short; `None` when neither is the case.
+pub(crate) fn problem_of(outcome: &Outcome) -> Option<Problem> {
+    let failure = match outcome.status {
+        Status::Completed | Status::Partial => return None,
+        Status::Failed | Status::Cancelled => outcome.failure.as_ref(),
+    };
+    let Some(failure) = failure else {
+        return Some(Problem::new(
+            Exit::Failed,
+            "GR0300",
+            "there is no answer, and no reason for it",
+        ));
+    };
+    let why = clipped(&failure.to_string(), WHY_CHARS_MAX);
+    let exit = match (outcome.limit, outcome.status) {
+        (_, Status::Cancelled) => Exit::Interrupted,
+        // Whatever the limit broke off has a reason of its own; the limit is what can be changed.
+        (Some(limit), _) => {
+            let message = format!("no answer: {limit} reached: {why}");
+            let problem = Problem::new(Exit::Limit, code(TaskFailureKind::Limit), message);
+            return Some(problem.help("raise it with --deadline or --budget-…"));
+        }
+        (None, _) => Exit::Failed,
+    };
+    Some(Problem::new(exit, code(failure.kind), format!("no answer: {why}")))
+}
+
+/// The stable codes that `docs/errors.md` explains.
+fn code(kind: TaskFailureKind) -> &'static str {
+    match kind {
+        TaskFailureKind::AgentLost => "GR0301",
+        TaskFailureKind::TimedOut => "GR0302",
+        TaskFailureKind::Model => "GR0303",
+        TaskFailureKind::Tool => "GR0304",
+        TaskFailureKind::NotFound => "GR0305",
+        TaskFailureKind::Output => "GR0306",
+        TaskFailureKind::Dependency => "GR0307",
+        TaskFailureKind::Limit => "GR0308",
+        TaskFailureKind::Cancelled => "GR0309",
+        TaskFailureKind::InDoubt => "GR0310",
+        _ => "GR0300",
+    }
+}
+
+/// The text without its citation marks: what a later question of the conversation refers to.
+pub(crate) fn without_marks(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('[') {
+        let mark = after.split_once(']').filter(|(inside, _)| is_mark(inside));
+        match mark {
+            Some((_, after_mark)) => {
+                kept.push_str(before.trim_end_matches(' '));
+                rest = after_mark;
+            }
+            None => {
+                kept.push_str(before);
+                kept.push('[');
+                rest = after;
+            }
+        }
+    }
+    kept.push_str(rest);
+    kept
+}
+
+fn is_mark(inside: &str) -> bool {
+    !inside.is_empty() && inside.chars().all(|c| c.is_ascii_digit() || c == ',' || c == ' ')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use greenroom_core::brief::Gap;
+    use greenroom_core::budget::Limit;
+    use greenroom_core::report::TaskFailure;
+
+    fn outcome() -> Outcome {
+        Outcome {
+            answer: "The default is 64 [1].".to_owned(),
+            citations: vec![Citation {
+                source: "docs/semantics.md".to_owned(),
+                start_line: 12,
+                end_line: 14,
+                quote: "The default\nis 64\x1b[2J.".to_owned(),
+            }],
+            missing: vec![Gap {
+                question: "And the rest?".to_owned(),
+                why: "not found".to_owned(),
+            }],
+            ..Outcome::without_answer(Status::Partial, None)
+        }
+    }
+
+    #[test]
+    fn an_answer_is_shown_with_its_sources_and_its_gaps() {
+        let wanted = "The default is 64 [1].\n\nSources\n\
+            [1] docs/semantics.md:12-14  \"The default is 64[2J.\"\n\n\
+            Not answered\n- And the rest?: not found\n";
+        assert_eq!(answer(&outcome(), Palette::new(false)), wanted);
+        let coloured = answer(&outcome(), Palette::new(true));
+        assert!(coloured.contains("[1] \x1b[36mdocs/semantics.md:12-14\x1b[0m"), "{coloured}");
+    }
+
+    #[test]
+    fn what_there_is_begins_on_the_first_line() {
+        let outcome = Outcome { answer: String::new(), citations: Vec::new(), ..outcome() };
+        let wanted = "Not answered\n- And the rest?: not found\n";
+        assert_eq!(answer(&outcome, Palette::new(false)), wanted);
+    }
+
+    #[test]
+    fn a_limit_is_told_from_a_failure() {
+        let failed = |kind, limit| {
+            let failure = TaskFailure::new(kind, "why");
+            let outcome = Outcome::without_answer(Status::Failed, Some(failure));
+            let problem = problem_of(&Outcome { limit, ..outcome }).expect("it failed");
+            (problem.exit, problem.code)
+        };
+        assert_eq!(failed(TaskFailureKind::NotFound, None), (Exit::Failed, "GR0305"));
+        for kind in [TaskFailureKind::Limit, TaskFailureKind::TimedOut] {
+            assert_eq!(failed(kind, Some(Limit::Deadline)), (Exit::Limit, "GR0308"));
+        }
+        assert_eq!(problem_of(&outcome()), None);
+    }
+
+    #[test]
+    fn marks_are_taken_out_and_other_brackets_stay() {
+        assert_eq!(without_marks("It is 64 [1]. Not a[0x] [2, 3]!"), "It is 64. Not a[0x]!");
+        assert_eq!(without_marks("open [1"), "open [1");
+    }
+}

@@ -1,0 +1,116 @@
+//! The one JSON object of `ask --json`. Its keys are the same whatever happened.
+
+use greenroom_core::brief::Gap;
+use greenroom_core::budget::Usage;
+use greenroom_core::ids::RunId;
+use greenroom_core::report::Status;
+use greenroom_core::retriever::{Citation, Passage};
+use greenroom_runtime::AgentInfo;
+use serde::Serialize;
+
+use super::problem_of;
+use crate::exit::Problem;
+use crate::watch::Answered;
+
+#[derive(Debug, Serialize)]
+struct Answer<'a> {
+    /// Null when there was no run.
+    #[serde(serialize_with = "shown")]
+    run_id: Option<RunId>,
+    status: Status,
+    answer: &'a str,
+    citations: &'a [Citation],
+    passages: Vec<Found<'a>>,
+    agents: Vec<Agent<'a>>,
+    missing: &'a [Gap],
+    usage: Usage,
+    duration_ms: u64,
+    /// Only when there is no answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Error<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Found<'a> {
+    source: &'a str,
+    start_line: u32,
+    end_line: u32,
+    score: f32,
+    text: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct Agent<'a> {
+    id: &'a str,
+    role: &'a str,
+    restarts: u64,
+    messages: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Error<'a> {
+    code: &'a str,
+    message: &'a str,
+}
+
+/// What came of a run, on one line.
+pub(crate) fn answered_json(answered: &Answered) -> String {
+    let Answered { outcome, run_agents, team_agents, .. } = answered;
+    let problem = problem_of(outcome);
+    line(&Answer {
+        run_id: Some(answered.run),
+        status: outcome.status,
+        answer: &outcome.answer,
+        citations: &outcome.citations,
+        passages: outcome.passages.iter().map(found).collect(),
+        agents: run_agents.iter().chain(team_agents).map(agent).collect(),
+        missing: &outcome.missing,
+        usage: outcome.usage,
+        duration_ms: u64::try_from(answered.duration.as_millis()).unwrap_or(u64::MAX),
+        error: problem.as_ref().map(error),
+    })
+}
+
+/// Why there was no run, on one line.
+pub(crate) fn failed_json(problem: &Problem) -> String {
+    line(&Answer {
+        run_id: None,
+        status: Status::Failed,
+        answer: "",
+        citations: &[],
+        passages: Vec::new(),
+        agents: Vec::new(),
+        missing: &[],
+        usage: Usage::default(),
+        duration_ms: 0,
+        error: Some(error(problem)),
+    })
+}
+
+fn line(answer: &Answer<'_>) -> String {
+    let mut line = serde_json::to_string(answer).expect("the answer has string keys only");
+    line.push('\n');
+    line
+}
+
+fn found(passage: &Passage) -> Found<'_> {
+    let Passage { source, start_line, end_line, score, text, .. } = passage;
+    Found { source, start_line: *start_line, end_line: *end_line, score: *score, text }
+}
+
+fn agent(info: &AgentInfo) -> Agent<'_> {
+    Agent {
+        id: info.id.as_str(),
+        role: &info.role,
+        restarts: info.n_restarts(),
+        messages: info.n_handled,
+    }
+}
+
+fn error(problem: &Problem) -> Error<'_> {
+    Error { code: problem.code, message: &problem.message }
+}
+
+fn shown<S: serde::Serializer>(id: &Option<RunId>, serializer: S) -> Result<S::Ok, S::Error> {
+    id.map(|id| id.to_string()).serialize(serializer)
+}

@@ -1,0 +1,182 @@
+//! A team with its corpus, model and tools, started side by side, ready to be asked.
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use greenroom_core::model::ChatModel;
+use greenroom_core::tool::DynTool;
+use greenroom_retrieval::{
+    Corpus, CorpusError, CorpusErrorKind, CorpusOptions, IngestReport, Progress,
+};
+use greenroom_runtime::{Runtime, StartError, SystemClock, Team};
+use greenroom_tools::{CalculateTool, DateTool, ReadFileTool};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::args::Sources;
+use crate::console::Console;
+use crate::exit::{Exit, Failure, Problem, chain};
+use crate::paths;
+use crate::render::count;
+use crate::signals::Interrupts;
+
+/// How often the progress of indexing is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// How long an orderly end may take; what is left then ends with the process.
+const END_MAX: Duration = Duration::from_secs(2);
+
+/// A running team.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) team: Team,
+    runtime: Runtime,
+}
+
+impl Session {
+    /// Starts everything, and tells what had to be worked around. Ctrl-C gives up.
+    pub(crate) async fn start(
+        sources: &Sources,
+        model: impl ChatModel,
+        console: &Console,
+    ) -> Result<Self, Failure> {
+        let runtime = Runtime::start().await.map_err(|error| not_started(&error))?;
+        match start_team(&runtime, sources, model, console).await {
+            Ok(team) => Ok(Self { team, runtime }),
+            Err(failure) => {
+                end(&runtime).await;
+                Err(failure)
+            }
+        }
+    }
+
+    /// Ends everything in an orderly way, if that is soon done.
+    pub(crate) async fn end(self) {
+        end(&self.runtime).await;
+    }
+}
+
+async fn end(runtime: &Runtime) {
+    // What is left after this time ends with the process.
+    let _ = tokio::time::timeout(END_MAX, runtime.shutdown()).await;
+}
+
+async fn start_team(
+    runtime: &Runtime,
+    sources: &Sources,
+    model: impl ChatModel,
+    console: &Console,
+) -> Result<Team, Failure> {
+    let progress = Progress::default();
+    let report = Arc::new(OnceLock::new());
+    let team = runtime
+        .team()
+        .model(model)
+        .source_when("documents", open(sources, progress.clone(), Arc::clone(&report)))
+        .tools_when("toolbox", tools(sources.corpora.clone()))
+        .start();
+    let mut interrupts = Interrupts::new();
+    let team = tokio::select! {
+        team = Box::pin(team) => team.map_err(|error| not_started(&error))?,
+        () = interrupts.pressed() => return Err(Failure::Interrupted),
+        never = show_progress(&progress, console) => match never {},
+    };
+    if let Some(report) = report.get() {
+        tell(report, console);
+    }
+    Ok(team)
+}
+
+fn open(
+    sources: &Sources,
+    progress: Progress,
+    report: Arc<OnceLock<IngestReport>>,
+) -> impl Future<Output = Result<Corpus, CorpusError>> + Send + 'static {
+    let options = CorpusOptions::new(sources.corpora.iter().cloned()).progress(progress);
+    let options = match sources.store.clone().or_else(paths::store_dir) {
+        Some(dir) => options.store_dir(dir),
+        None => options,
+    };
+    async move {
+        let corpus = Corpus::open(options).await?;
+        report.get_or_init(|| corpus.report().clone());
+        Ok(corpus)
+    }
+}
+
+/// The built-in tools. Files can be read when there is one directory that paths can be relative to.
+async fn tools(corpora: Vec<PathBuf>) -> Result<Vec<Arc<dyn DynTool>>, Infallible> {
+    let date = DateTool::with_clock(Arc::new(SystemClock::new()));
+    let mut tools: Vec<Arc<dyn DynTool>> = vec![Arc::new(CalculateTool), Arc::new(date)];
+    if let [root] = corpora.as_slice()
+        && root.is_dir()
+    {
+        tools.push(Arc::new(ReadFileTool::new(root.clone())));
+    }
+    Ok(tools)
+}
+
+/// Shows how far indexing is, until it is dropped. Nothing is shown of what is over at once.
+async fn show_progress(progress: &Progress, console: &Console) -> Infallible {
+    let mut every = tokio::time::interval(LOOK_EVERY);
+    // The empty line is for Ctrl-C: see the live tree.
+    let style = ProgressStyle::with_template("\n{spinner} {wide_msg}").expect("it is well formed");
+    let bar = Bar(console.live().add(ProgressBar::new_spinner().with_style(style)));
+    let mut is_told = false;
+    loop {
+        every.tick().await;
+        let now = progress.snapshot();
+        if now.n_to_read == 0 || now.done {
+            continue;
+        }
+        let megabytes = now.bytes_read as f64 / 1e6;
+        let so_far =
+            format!("indexing {} of {} files, {megabytes:.1} MB", now.n_read, now.n_to_read);
+        if console.is_live() {
+            bar.0.set_message(so_far);
+            bar.0.tick();
+        } else if !is_told {
+            console.note(&format!("indexing {}", count(now.n_to_read, "file")));
+            is_told = true;
+        }
+    }
+}
+
+/// A bar that goes away with its owner.
+struct Bar(ProgressBar);
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+fn tell(report: &IngestReport, console: &Console) {
+    for notice in &report.notices {
+        console.notice(notice.code.as_str(), &format!("{notice} ({})", notice.count));
+    }
+    tracing::info!(
+        n_files = report.n_files,
+        n_passages = report.n_chunks,
+        n_read = report.n_read,
+        "corpus open"
+    );
+}
+
+fn not_started(error: &StartError) -> Failure {
+    let message = chain(error);
+    let Some(corpus) = error.cause.downcast_ref::<CorpusError>() else {
+        return Problem::new(Exit::Config, "GR0105", message).into();
+    };
+    let problem = Problem::new(Exit::Config, corpus.code(), message);
+    let help = match corpus.kind() {
+        CorpusErrorKind::Missing => "name an existing file or directory with --corpus",
+        CorpusErrorKind::Unreadable => "check the permissions; a corpus is a file or a directory",
+        CorpusErrorKind::Empty => {
+            "a corpus needs text files; hidden files and those in .gitignore do not count"
+        }
+        _ => "try an empty directory with --store",
+    };
+    problem.help(help).into()
+}

@@ -1,0 +1,114 @@
+//! From a goal to its outcome, watched: events go to the screen, Ctrl-C cancels.
+
+use std::time::Duration;
+
+use greenroom_core::ids::RunId;
+use greenroom_core::report::{Goal, Outcome};
+use greenroom_runtime::{AgentInfo, Run, RunError, RunEvent};
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::console::Console;
+use crate::exit::{Exit, Failure, Problem, chain};
+use crate::render::Screen;
+use crate::session::Session;
+use crate::signals::Interrupts;
+
+/// How often the screen shows that time passes.
+const FRAME: Duration = Duration::from_millis(100);
+
+/// How long a cancelled run may take to end.
+const CANCEL_MAX: Duration = Duration::from_secs(5);
+
+/// How much longer than its deadline a run may take to have its outcome.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// What came of a question.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) run: RunId,
+    pub(crate) outcome: Outcome,
+    /// From the question to its outcome.
+    pub(crate) duration: Duration,
+    /// The agents of the run.
+    pub(crate) run_agents: Vec<AgentInfo>,
+    /// The agents that live as long as the team.
+    pub(crate) team_agents: Vec<AgentInfo>,
+    pub(crate) was_interrupted: bool,
+}
+
+/// Whoever looks at events besides the screen, and may act on them.
+pub(crate) trait Onlooker {
+    /// An event of the run.
+    fn event(&mut self, event: &RunEvent, run: &Run<Outcome>);
+}
+
+/// Only looks.
+#[derive(Debug)]
+pub(crate) struct Nobody;
+
+impl Onlooker for Nobody {
+    fn event(&mut self, _event: &RunEvent, _run: &Run<Outcome>) {}
+}
+
+/// Asks the session's team and waits for the outcome. The first Ctrl-C cancels the run, the second one
+/// ends the process.
+pub(crate) async fn watch(
+    session: &Session,
+    goal: Goal,
+    console: &Console,
+    onlooker: &mut impl Onlooker,
+) -> Result<Answered, Failure> {
+    let mut interrupts = Interrupts::new();
+    let mut screen = Screen::new(console, &session.team.agents());
+    let begun_at = Instant::now();
+    let mut give_up_at = begun_at + goal.budget.wall_max + GRACE;
+    let mut run = session.team.submit(goal).await.map_err(|error| not_accepted(&error))?;
+    let mut was_interrupted = false;
+    let mut frames = tokio::time::interval(FRAME);
+    frames.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            event = run.next_event() => match event {
+                Some(event) => {
+                    screen.event(&event);
+                    onlooker.event(&event, &run);
+                }
+                None => break,
+            },
+            () = interrupts.pressed() => {
+                if was_interrupted {
+                    screen.end();
+                    std::process::exit(Exit::Interrupted as i32);
+                }
+                was_interrupted = true;
+                console.note("cancelling; press Ctrl-C again to leave at once");
+                run.cancel();
+                give_up_at = Instant::now() + CANCEL_MAX;
+            }
+            _ = frames.tick() => screen.tick(),
+            () = tokio::time::sleep_until(give_up_at) => {
+                screen.end();
+                return Err(without_outcome());
+            }
+        }
+    }
+    let outcome = run.outcome().await;
+    screen.end();
+    Ok(Answered {
+        run: run.id(),
+        outcome,
+        duration: begun_at.elapsed(),
+        run_agents: run.agents(),
+        team_agents: session.team.agents(),
+        was_interrupted,
+    })
+}
+
+fn not_accepted(error: &RunError) -> Failure {
+    Problem::new(Exit::Failed, "GR0106", format!("the run was not accepted: {}", chain(error)))
+        .into()
+}
+
+fn without_outcome() -> Failure {
+    Problem::new(Exit::Failed, "GR0107", "the run did not end in its time").into()
+}

@@ -1,0 +1,1 @@
+//! The suite is in `suite/`: one binary, through public APIs.

@@ -1,0 +1,87 @@
+//! Custom actors: restarts, mailboxes, asks.
+
+use std::time::Duration;
+
+use greenroom_core::supervision::ExitReason;
+use greenroom_runtime::{Actor, AskError, Context, DeadReason, Failure, Reply};
+
+use crate::support::{end, runtime};
+
+const SOON: Duration = Duration::from_secs(5);
+
+#[derive(Default)]
+struct Counter {
+    total: i64,
+}
+
+enum Message {
+    Add(i64),
+    Panic,
+    Fail,
+    Total(Reply<i64>),
+    Forget(#[expect(dead_code, reason = "the reply is never sent")] Reply<i64>),
+}
+
+impl Actor for Counter {
+    type Message = Message;
+
+    fn handle(
+        &mut self,
+        message: &Message,
+        _context: &mut Context<'_, Self>,
+    ) -> Result<(), Failure> {
+        match message {
+            Message::Add(amount) => self.total += amount,
+            Message::Panic => panic!("poison"),
+            Message::Fail => return Err(Failure::new("cannot go on")),
+            Message::Total(reply) => {
+                let _ = reply.send(self.total);
+            }
+            Message::Forget(_) => {}
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_actor_answers() {
+    let runtime = runtime().await;
+    let counter = runtime.spawn("counter", Counter::default).await.expect("it starts");
+    for amount in 1..=10 {
+        counter.send(Message::Add(amount)).await.expect("it lives");
+    }
+    assert_eq!(counter.ask(SOON, Message::Total).await, Ok(55));
+    end(runtime).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_loses_no_queued_message_and_quarantines_the_poison() {
+    let runtime = runtime().await;
+    let counter = runtime.spawn("counter", Counter::default).await.expect("it starts");
+    counter.send(Message::Panic).await.expect("it lives");
+    counter.send(Message::Add(1)).await.expect("it restarts");
+    counter.send(Message::Add(2)).await.expect("it restarts");
+    assert_eq!(counter.ask(SOON, Message::Total).await, Ok(3), "fresh state, queued messages");
+    let info = counter.info();
+    assert_eq!((info.generation, info.n_restarts()), (3, 2), "delivered twice, then given up");
+    let letters = runtime.dead_letters();
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].reason, DeadReason::Poison { cause: ExitReason::panic("poison") });
+    end(runtime).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn asks_are_answered_as_documented() {
+    let runtime = runtime().await;
+    let counter = runtime.spawn("counter", Counter::default).await.expect("it starts");
+    assert_eq!(counter.ask(SOON, Message::Forget).await, Err(AskError::NoReply));
+    counter.send(Message::Fail).await.expect("it lives");
+    assert_eq!(counter.ask(SOON, Message::Total).await, Ok(0), "asked during the restart");
+    runtime.supervisor().terminate_child("counter").await.expect("it stops");
+    assert_eq!(
+        counter.ask(SOON, Message::Total).await,
+        Err(AskError::Dead(DeadReason::Stopped)),
+        "at once"
+    );
+    end(runtime).await;
+}

@@ -1,0 +1,127 @@
+//! The pages: their Rust is code that is compiled here or in the examples, and their links lead somewhere.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use greenroom_core::supervision::ChildSpec;
+use greenroom_runtime::RactorChild;
+use ractor::{ActorProcessingErr, ActorRef};
+
+use crate::support::{end, runtime};
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+struct Printer;
+
+impl ractor::Actor for Printer {
+    type Msg = String;
+    type State = ();
+    type Arguments = ();
+
+    async fn pre_start(&self, _: ActorRef<String>, (): ()) -> Result<(), ActorProcessingErr> {
+        Ok(())
+    }
+}
+
+/// The raw actor of the page on custom actors.
+#[tokio::test(start_paused = true)]
+async fn a_raw_actor_is_a_child() {
+    let runtime = runtime().await;
+    let started = async {
+        let child = RactorChild::new(|supervisor| async move {
+            let (actor, _) = ractor::Actor::spawn_linked(None, Printer, (), supervisor).await?;
+            Ok(actor.get_cell())
+        });
+        runtime.supervisor().start_child(ChildSpec::worker("printer"), Arc::new(child)).await?;
+        Ok::<_, greenroom_core::supervision::AdminError>(())
+    };
+    assert_eq!(started.await, Ok(()));
+    end(runtime).await;
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.as_ref().display()))
+}
+
+fn pages() -> Vec<PathBuf> {
+    let root = Path::new(ROOT);
+    let mut pages = vec![root.join("README.md"), root.join("CHANGELOG.md")];
+    for folder in ["docs", "docs/adr"] {
+        let entries = fs::read_dir(root.join(folder)).expect("the folder is there");
+        let paths = entries.map(|entry| entry.expect("readable").path());
+        pages.extend(paths.filter(|path| path.extension().is_some_and(|end| end == "md")));
+    }
+    assert!(pages.len() > 12, "{pages:?}");
+    pages
+}
+
+#[test]
+fn the_rust_on_every_page_is_compiled_somewhere() {
+    let sources = ["examples/typed_agent.rs", "examples/embed.rs", "examples/custom_actor.rs"];
+    let compiled: String = sources.iter().map(|file| read(Path::new(ROOT).join(file))).collect();
+    let compiled = compiled + include_str!("pages.rs");
+    let compiled: BTreeSet<_> = compiled.lines().map(str::trim).collect();
+    let mut n_lines = 0;
+    for page in pages() {
+        let text = read(&page);
+        for block in text.split("```rust\n").skip(1) {
+            let (code, _) = block.split_once("```").expect("every block ends");
+            for line in code.lines().map(str::trim).filter(|line| !line.is_empty()) {
+                assert!(compiled.contains(line), "{}: nothing compiles {line:?}", page.display());
+                n_lines += 1;
+            }
+        }
+    }
+    assert!(n_lines > 40, "{n_lines}");
+}
+
+#[test]
+fn every_link_between_pages_leads_somewhere() {
+    let mut n_links = 0;
+    for page in pages() {
+        let text = read(&page);
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split_once(')')) {
+            let target = link.0.split('#').next().unwrap_or_default();
+            if target.is_empty() || target.starts_with("http") {
+                continue;
+            }
+            let path = page.parent().expect("a page is in a folder").join(target);
+            assert!(path.exists(), "{}: {target} does not exist", page.display());
+            n_links += 1;
+        }
+    }
+    assert!(n_links > 20, "{n_links}");
+}
+
+/// The tests that the pages name exist: as `module::test` of this suite.
+#[test]
+fn every_test_that_a_page_names_exists() {
+    let mut tests = BTreeSet::new();
+    collect_tests(&Path::new(ROOT).join("tests/suite"), &mut tests);
+    let mut n_named = 0;
+    for page in ["README.md", "docs/semantics.md"] {
+        let text = read(Path::new(ROOT).join(page));
+        for row in text.lines().filter(|line| line.starts_with("| ") && line.ends_with("` |")) {
+            let name = row.trim_end_matches("` |").rsplit('`').next().unwrap_or_default();
+            let Some((_, test)) = name.rsplit_once("::") else { continue };
+            assert!(tests.contains(test), "{page}: there is no test {name}");
+            n_named += 1;
+        }
+    }
+    assert!(n_named > 20, "{n_named}");
+}
+
+fn collect_tests(folder: &Path, tests: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).expect("the folder is there") {
+        let path = entry.expect("readable").path();
+        if path.is_dir() {
+            collect_tests(&path, tests);
+        } else {
+            let text = read(&path);
+            let named = text.split("fn ").skip(1).filter_map(|rest| rest.split_once('('));
+            tests.extend(named.map(|(name, _)| name.to_owned()));
+        }
+    }
+}

@@ -49,7 +49,15 @@ const OWNED: [(&str, &[&str]); 2] =
 
 /// What the core never depends on.
 const NOT_IN_CORE: [&str; 10] = [
-    "ractor", "tokio", "tokio-util", "reqwest", "hyper", "rusqlite", "tantivy", "getrandom", "dashmap",
+    "ractor",
+    "tokio",
+    "tokio-util",
+    "reqwest",
+    "hyper",
+    "rusqlite",
+    "tantivy",
+    "getrandom",
+    "dashmap",
     "tracing",
 ];
 
@@ -99,7 +107,8 @@ fn bad_edges(metadata: &Metadata) -> Vec<String> {
         }
         let tests = package.dependencies.iter().filter(|d| d.kind == DependencyKind::Development);
         for to in tests.map(|dependency| dependency.name.as_str()).filter(|to| is_ours(to)) {
-            let is_fine = allowed.contains(&to) || to == "greenroom-testkit" || name == "greenroom-tests";
+            let is_fine =
+                allowed.contains(&to) || to == "greenroom-testkit" || name == "greenroom-tests";
             if !is_fine {
                 bad.push(format!("{name} -> {to} (tests)"));
             }
@@ -112,7 +121,8 @@ fn bad_edges(metadata: &Metadata) -> Vec<String> {
 fn crates_depend_only_on_whom_they_may() {
     let metadata = metadata();
     assert_eq!(bad_edges(&metadata), [] as [String; 0]);
-    let names: BTreeSet<_> = metadata.workspace_packages().iter().map(|p| p.name.to_string()).collect();
+    let names: BTreeSet<_> =
+        metadata.workspace_packages().iter().map(|p| p.name.to_string()).collect();
     let table: BTreeSet<_> = EDGES.iter().map(|(name, _)| (*name).to_owned()).collect();
     assert_eq!(names, table, "a crate that is gone must leave the table too");
 }
@@ -155,7 +165,8 @@ impl Source {
 fn sources() -> Vec<Source> {
     let root = root();
     let mut sources = Vec::new();
-    let mut directories: Vec<_> = ["crates", "examples", "tests"].map(|name| root.join(name)).into();
+    let mut directories: Vec<_> =
+        ["crates", "examples", "tests"].map(|name| root.join(name)).into();
     while let Some(directory) = directories.pop() {
         for entry in fs::read_dir(directory).expect("a directory of the workspace") {
             let path = entry.expect("a readable entry").path();
@@ -177,7 +188,8 @@ fn sources() -> Vec<Source> {
 #[test]
 fn every_file_says_first_what_it_owns() {
     let sources = sources();
-    let bad: Vec<_> = sources.iter().filter(|s| !s.text.starts_with("//! ")).map(|s| &s.path).collect();
+    let bad: Vec<_> =
+        sources.iter().filter(|s| !s.text.starts_with("//! ")).map(|s| &s.path).collect();
     assert_eq!(bad, [] as [&String; 0]);
 }
 
@@ -196,14 +208,14 @@ fn functions<'a>(code: &[&'a str]) -> Vec<(&'a str, usize)> {
     for (i, line) in code.iter().enumerate() {
         let text = line.trim_start();
         let Some((before, after)) = text.split_once("fn ") else { continue };
-        let is_qualifier = |word: &str| {
-            matches!(word, "pub" | "const" | "async") || word.starts_with("pub(")
-        };
+        let is_qualifier =
+            |word: &str| matches!(word, "pub" | "const" | "async") || word.starts_with("pub(");
         if !before.split_whitespace().all(is_qualifier) {
             continue;
         }
         let name = after.split(['(', '<']).next().unwrap_or(after);
-        let opening = code[i..].iter().position(|line| line.ends_with(['{', '}', ';'])).unwrap_or(0);
+        let opening =
+            code[i..].iter().position(|line| line.ends_with(['{', '}', ';'])).unwrap_or(0);
         // A body on the same line is short, and a declaration has none.
         if code[i + opening].ends_with('{') {
             let end = format!("{}}}", &line[..line.len() - text.len()]);
@@ -240,7 +252,12 @@ fn functions_are_measured_as_they_are_long() {
 #[test]
 fn no_file_postpones_skips_or_escapes() {
     // Written in pieces, so that this file does not say them.
-    let words = [concat!("to", "do!"), concat!("#[ig", "nore"), concat!("un", "safe "), concat!("un", "safe{")];
+    let words = [
+        concat!("to", "do!"),
+        concat!("#[ig", "nore"),
+        concat!("un", "safe "),
+        concat!("un", "safe{"),
+    ];
     let mut bad = Vec::new();
     for source in sources() {
         for (i, line) in (1..).zip(source.text.lines()) {
@@ -270,7 +287,8 @@ fn every_error_code_is_documented_and_every_documented_one_exists() {
     let sources = sources();
     let code = sources.iter().filter(|source| !source.is_test()).map(Source::code);
     let used: BTreeSet<_> = code.flatten().flat_map(codes).collect();
-    let page = fs::read_to_string(root().join("docs/errors.md")).expect("the page of the error codes");
+    let page =
+        fs::read_to_string(root().join("docs/errors.md")).expect("the page of the error codes");
     // The first cell of each row; other cells may refer to codes.
     let cells = page.lines().filter_map(|line| line.strip_prefix('|')?.split('|').next());
     let documented: BTreeSet<_> = cells.flat_map(codes).collect();
@@ -283,13 +301,15 @@ fn every_error_code_is_documented_and_every_documented_one_exists() {
 fn no_profile_aborts_on_panic() {
     let root = root();
     let metadata = metadata();
-    let manifests = metadata.workspace_packages().into_iter().map(|package| package.manifest_path.clone());
+    let manifests =
+        metadata.workspace_packages().into_iter().map(|package| package.manifest_path.clone());
     let mut files: Vec<PathBuf> = manifests.map(Into::into).collect();
     files.extend(["Cargo.toml", ".cargo/config.toml", ".cargo/config"].map(|name| root.join(name)));
     for file in files.iter().filter(|file| file.exists()) {
         let text = fs::read_to_string(file).expect("a manifest is text");
         for line in text.lines().map(|line| line.split('#').next().unwrap_or_default()) {
-            let line: String = line.chars().filter(|c| !c.is_whitespace() && *c != '\'' && *c != '"').collect();
+            let line: String =
+                line.chars().filter(|c| !c.is_whitespace() && *c != '\'' && *c != '"').collect();
             assert!(!line.contains("panic=abort"), "{}: {line}", file.display());
         }
     }

@@ -36,7 +36,11 @@ enum Message {
 impl Actor for Clerk {
     type Message = Message;
 
-    fn handle(&mut self, message: &Message, context: &mut Context<'_, Self>) -> Result<(), Failure> {
+    fn handle(
+        &mut self,
+        message: &Message,
+        context: &mut Context<'_, Self>,
+    ) -> Result<(), Failure> {
         let note = |number| self.seen.lock().expect("no test panics here").push(number);
         match message {
             Message::Number(number) => note(*number),
@@ -122,7 +126,11 @@ async fn wait_makes_the_sender_wait_until_there_is_room() {
     desk.clerk.send(Message::Number(5)).await.expect("the clerk comes back");
     assert!(since.elapsed() > HOUR / 2, "it waited for the restart");
     settle().await;
-    assert_eq!(*desk.seen.lock().expect("no test panics here"), [1, 2, 5], "4 was given up and is nowhere");
+    assert_eq!(
+        *desk.seen.lock().expect("no test panics here"),
+        [1, 2, 5],
+        "4 was given up and is nowhere"
+    );
     end(desk.runtime).await;
 }
 
@@ -141,7 +149,10 @@ async fn a_sender_that_gives_up_keeps_no_room() {
         let mut last = Box::pin(desk.clerk.send(Message::Number(3)));
         assert!(poll_once(&mut last).is_pending());
         drop(given_up);
-        tokio::time::timeout(2 * HOUR, last).await.expect("those before it are gone").expect("room");
+        tokio::time::timeout(2 * HOUR, last)
+            .await
+            .expect("those before it are gone")
+            .expect("room");
     }
     settle().await;
     assert_eq!(*desk.seen.lock().expect("no test panics here"), [1, 2, 3]);
@@ -197,7 +208,7 @@ async fn drop_oldest_makes_room_and_tells_whoever_asked() {
 #[tokio::test(start_paused = true)]
 async fn drop_oldest_never_holds_more_than_fits_also_after_a_crash() {
     let desk = Desk::new(two(Overflow::DropOldest)).await;
-    desk.clerk.try_send(Message::Poison(1)).ok().expect("room");
+    desk.clerk.try_send(Message::Poison(1)).expect("room");
     settle().await;
     assert_eq!(desk.clerk.info().n_queued, 1, "it is to be delivered again");
     for number in 2..20 {
@@ -217,7 +228,8 @@ async fn stop_agent_ends_the_agent_that_overflows() {
     let notes = Arc::clone(&seen);
     let spec = ChildSpec::worker("clerk").restart(Restart::Temporary);
     let factory = move || Clerk { seen: Arc::clone(&notes) };
-    let clerk = runtime.spawn_with(spec, two(Overflow::StopAgent), factory).await.expect("it starts");
+    let clerk =
+        runtime.spawn_with(spec, two(Overflow::StopAgent), factory).await.expect("it starts");
     // Nobody yields to the clerk in between.
     assert_eq!(try_number(&clerk, 1), Ok(()));
     assert_eq!(try_number(&clerk, 2), Ok(()));
@@ -226,7 +238,11 @@ async fn stop_agent_ends_the_agent_that_overflows() {
     assert_eq!(clerk.info().state, AgentState::Stopped);
     assert_eq!(try_number(&clerk, 4), Err(SendErrorKind::Stopped));
     let n_seen = seen.lock().expect("no test panics here").len();
-    assert_eq!(n_seen + runtime.dead_letters().len(), 2, "what was accepted is handled or a dead letter");
+    assert_eq!(
+        n_seen + runtime.dead_letters().len(),
+        2,
+        "what was accepted is handled or a dead letter"
+    );
     end(runtime).await;
 }
 
@@ -252,18 +268,21 @@ async fn sup_i03_poison_is_delivered_as_often_as_allowed_and_then_quarantined() 
         let notes = Arc::clone(&seen);
         let factory = move || Clerk { seen: Arc::clone(&notes) };
         let mailbox = MailboxSpec { deliveries_max, ..MailboxSpec::default() };
-        let clerk =
-            runtime.spawn_with(ChildSpec::worker("clerk"), mailbox, factory).await.expect("it starts");
-        clerk.try_send(Message::Number(1)).ok().expect("room");
-        clerk.try_send(Message::Poison(2)).ok().expect("room");
-        clerk.try_send(Message::Number(3)).ok().expect("room");
+        let clerk = runtime
+            .spawn_with(ChildSpec::worker("clerk"), mailbox, factory)
+            .await
+            .expect("it starts");
+        clerk.try_send(Message::Number(1)).expect("room");
+        clerk.try_send(Message::Poison(2)).expect("room");
+        clerk.try_send(Message::Number(3)).expect("room");
         let asked = clerk.ask(HOUR, |reply| Message::Question(4, reply)).await;
         assert_eq!(asked, Ok(1), "queued behind the poison, delivered once");
         let mut expect = vec![1];
         expect.extend((0..deliveries_max).map(|_| 2));
         expect.extend([3, 4]);
         assert_eq!(*seen.lock().expect("no test panics here"), expect);
-        let letters: Vec<_> = runtime.dead_letters().into_iter().map(|letter| letter.reason).collect();
+        let letters: Vec<_> =
+            runtime.dead_letters().into_iter().map(|letter| letter.reason).collect();
         assert_eq!(letters, [DeadReason::Poison { cause: ExitReason::panic("poison") }]);
         assert_eq!(runtime.dead_letter_counts(), BTreeMap::from([("poison", 1)]));
         end(runtime).await;
@@ -279,6 +298,17 @@ async fn an_expired_question_is_never_handled() {
     assert_eq!(desk.back().await, [2]);
     assert_eq!(desk.reasons().len(), 1, "it is a dead letter");
     assert_eq!(desk.clerk.info().n_handled, 1, "what expired was not handled");
+    end(desk.runtime).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_expires_also_when_its_asker_does_not_look() {
+    let desk = Desk::away(MailboxSpec::default()).await;
+    let mut ask = Box::pin(desk.clerk.ask(SECOND, |reply| Message::Question(1, reply)));
+    assert!(poll_once(&mut ask).is_pending());
+    assert_eq!(desk.back().await, [] as [u32; 0]);
+    assert_eq!(desk.reasons(), [DeadReason::Expired]);
+    assert_eq!(ask.await, Err(AskError::TimedOut(SECOND)));
     end(desk.runtime).await;
 }
 
@@ -314,8 +344,8 @@ async fn senders_that_wait_for_room_are_told_when_the_agent_stops_for_good() {
     let spec = ChildSpec::worker("clerk").restart(Restart::Temporary);
     let mailbox = MailboxSpec { deliveries_max: 1, ..two(Overflow::Wait) };
     let clerk = runtime.spawn_with(spec, mailbox, factory).await.expect("it starts");
-    clerk.try_send(Message::Poison(1)).ok().expect("room");
-    clerk.try_send(Message::Number(2)).ok().expect("room");
+    clerk.try_send(Message::Poison(1)).expect("room");
+    clerk.try_send(Message::Number(2)).expect("room");
     let waits = tokio::time::timeout(HOUR, async {
         // The first may still be queued before the end; one of the others must find it closed.
         for number in 3..10 {
@@ -489,15 +519,13 @@ async fn weather(storm: Storm) {
     let children = vec![(ChildSpec::worker("ledger"), start)];
     let supervisor = runtime.supervise("ledgers", spec, children).await.expect("it starts");
 
-    let mut senders = Vec::new();
+    let mut senders = tokio::task::JoinSet::new();
     for sender in 0..SENDERS {
-        senders.push(tokio::spawn(send_all(storm, sender, ledger.clone())));
+        let ledger = ledger.clone();
+        senders.spawn(async move { (sender, send_all(storm, sender, ledger).await) });
     }
     terminate_and_restart(storm, &supervisor).await;
-    let mut wanted = Vec::new();
-    for sender in senders {
-        wanted.push(sender.await.expect("its assertions hold"));
-    }
+    let wanted = BTreeMap::from_iter(senders.join_all().await);
     // Behind everything that was sent.
     check_room(storm, &ledger).await;
 
@@ -507,7 +535,7 @@ async fn weather(storm: Storm) {
     let n_done: usize = done.iter().map(Vec::len).sum();
     let n_dead: u64 = counts.values().sum();
     assert_eq!(n_done as u64 + n_dead, n_sent, "lost or doubled: {counts:?} in {storm:?}");
-    for (sender, (done, wanted)) in done.iter().zip(&wanted).enumerate() {
+    for (done, (sender, wanted)) in done.iter().zip(&wanted) {
         if storm.n_terminations == 0 {
             assert!(done == wanted, "sender {sender}: lost, doubled or reordered in {storm:?}");
         } else {

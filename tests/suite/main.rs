@@ -2,10 +2,10 @@
 
 mod actors;
 mod agents;
+mod house;
+mod mailboxes;
 mod pages;
 mod seams;
 mod supervision;
-mod house;
-mod mailboxes;
 mod support;
 mod teams;

@@ -116,7 +116,11 @@ impl Stage {
         Self { runtime: runtime().await, trace: Trace::default() }
     }
 
-    fn factory(&self, name: &'static str, script: &Script) -> impl Fn() -> Probe + Send + Sync + 'static {
+    fn factory(
+        &self,
+        name: &'static str,
+        script: &Script,
+    ) -> impl Fn() -> Probe + Send + Sync + 'static {
         let (trace, script) = (self.trace.clone(), script.clone());
         move || {
             script.n_alive.fetch_add(1, Ordering::Relaxed);

@@ -1,7 +1,9 @@
-//! A machine and its stream: events are stored first, then folded, then acted upon.
+//! A machine and its stream, and the actor around them: events are stored first, then folded, then acted
+//! upon.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use greenroom_core::BoxFuture;
@@ -9,6 +11,9 @@ use greenroom_core::ids::StreamId;
 use greenroom_core::journal::{Event, Journal, JournalError, Recorded};
 use greenroom_core::time::Clock;
 use greenroom_core::{agent, router};
+
+use crate::actor::{Actor, Context, Failure};
+use crate::effect::EffectError;
 
 /// A machine that folds events.
 pub(crate) trait Fold {
@@ -51,10 +56,93 @@ impl Fold for router::Machine {
 }
 
 /// Events on their way into the journal.
-pub(crate) type Batch = Arc<[Recorded]>;
+type Batch = Arc<[Recorded]>;
+
+/// How long the journal may take before the actor gives up and is restarted.
+const JOURNAL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the journal did for an actor.
+pub(crate) enum Stored {
+    Loaded(Result<Result<Vec<Recorded>, JournalError>, EffectError>),
+    Appended(Batch, Result<Result<(), JournalError>, EffectError>),
+}
+
+/// An actor whose state is a journalled machine. A journal that answers at once costs it no task.
+pub(crate) trait JournalledActor: Actor<Message: From<Stored>> {
+    type Machine: Fold;
+
+    fn journalled(&mut self) -> &mut Journalled<Self::Machine>;
+
+    /// Goes on from what the stream holds.
+    fn hydrated(
+        &mut self,
+        events: &[Recorded],
+        context: &mut Context<'_, Self>,
+    ) -> Result<(), Failure>;
+
+    fn perform(
+        &mut self,
+        command: <Self::Machine as Fold>::Command,
+        context: &mut Context<'_, Self>,
+    );
+
+    /// Reads the stream, once per incarnation.
+    fn hydrate(&mut self, context: &mut Context<'_, Self>) -> Result<(), Failure> {
+        let mut load = self.journalled().load();
+        match load.as_mut().now_or_never() {
+            Some(loaded) => self.stored(&Stored::Loaded(Ok(loaded)), context),
+            None => {
+                let message = |loaded| Stored::Loaded(loaded).into();
+                context.shielded("hydrate", JOURNAL_TIMEOUT, load, message);
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes what the journal did.
+    fn stored(&mut self, stored: &Stored, context: &mut Context<'_, Self>) -> Result<(), Failure> {
+        match stored {
+            Stored::Loaded(Ok(Ok(events))) => {
+                self.journalled().fold_stored(events);
+                self.hydrated(events, context)?;
+            }
+            Stored::Appended(batch, Ok(Ok(()))) => {
+                for command in self.journalled().appended(batch) {
+                    self.perform(command, context);
+                }
+            }
+            Stored::Loaded(Ok(Err(error))) | Stored::Appended(_, Ok(Err(error))) => {
+                return Err(Failure::new(error.to_string()));
+            }
+            Stored::Loaded(Err(error)) | Stored::Appended(_, Err(error)) => {
+                return Err(Failure::new(format!("the journal: {error}")));
+            }
+        }
+        self.advance(context)
+    }
+
+    /// Records what follows, and does what was recorded, as far as possible without waiting.
+    fn advance(&mut self, context: &mut Context<'_, Self>) -> Result<(), Failure> {
+        loop {
+            match self.journalled().next().map_err(|error| Failure::new(error.to_string()))? {
+                Next::Wait => return Ok(()),
+                Next::Perform(commands) => {
+                    for command in commands {
+                        self.perform(command, context);
+                    }
+                }
+                Next::Append(batch, append) => {
+                    let message = move |appended| Stored::Appended(batch, appended).into();
+                    context.shielded("journal", JOURNAL_TIMEOUT, append, message);
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
 
 /// What has to happen next.
-pub(crate) enum Next<C> {
+enum Next<C> {
     /// Nothing, until an effect answers.
     Wait,
     /// These commands, whose events are stored and folded.
@@ -86,13 +174,12 @@ impl<M: Fold> Journalled<M> {
         Self { machine, journal, clock, stream, n_stored: 0, queue, is_appending: false }
     }
 
-    /// Reads the stream, for [`Journalled::hydrate`].
-    pub(crate) fn load(&self) -> BoxFuture<'static, Result<Vec<Recorded>, JournalError>> {
+    fn load(&self) -> BoxFuture<'static, Result<Vec<Recorded>, JournalError>> {
         self.journal.load(&self.stream)
     }
 
     /// Folds what the stream holds.
-    pub(crate) fn hydrate(&mut self, events: &[Recorded]) {
+    fn fold_stored(&mut self, events: &[Recorded]) {
         for recorded in events {
             self.machine.apply(&recorded.event);
         }
@@ -104,8 +191,8 @@ impl<M: Fold> Journalled<M> {
         self.queue.push_back(event);
     }
 
-    /// Goes as far as possible without waiting. A journal that answers at once costs no task.
-    pub(crate) fn next(&mut self) -> Result<Next<M::Command>, JournalError> {
+    /// Goes as far as possible without waiting.
+    fn next(&mut self) -> Result<Next<M::Command>, JournalError> {
         if self.is_appending {
             return Ok(Next::Wait);
         }
@@ -130,7 +217,7 @@ impl<M: Fold> Journalled<M> {
     }
 
     /// The journal has stored the batch.
-    pub(crate) fn appended(&mut self, batch: &Batch) -> Vec<M::Command> {
+    fn appended(&mut self, batch: &Batch) -> Vec<M::Command> {
         self.is_appending = false;
         self.fold(batch)
     }

@@ -38,7 +38,8 @@ async fn sup_h12_the_mailboxes_survive_a_restart_of_their_supervisor() {
     let answer = tree.agents[0].ask(HOUR, Do::Generation).await;
     assert_eq!(answer, Ok(2), "asked before, answered after");
     assert_eq!(stage.trace.take(), "-b +a 1 2 3 +b");
-    let dead: Vec<_> = stage.runtime.dead_letters().into_iter().map(|letter| letter.reason).collect();
+    let dead: Vec<_> =
+        stage.runtime.dead_letters().into_iter().map(|letter| letter.reason).collect();
     assert_eq!(dead, [DeadReason::Poison { cause: ExitReason::panic("told to") }]);
     assert_eq!(tree.generations().await, [2, 2]);
     for script in &tree.scripts {
@@ -57,7 +58,11 @@ async fn sup_h12_a_child_added_later_ends_with_the_incarnation_of_its_supervisor
     tree.supervisor.start_child(worker("added"), start).await.expect("it starts");
     tree.agents[0].send(Do::Crash).await.expect("it lives");
     settle().await;
-    assert_eq!(tree.state("added").await, None, "as in OTP, only the initial children are made anew");
+    assert_eq!(
+        tree.state("added").await,
+        None,
+        "as in OTP, only the initial children are made anew"
+    );
     assert_eq!(script.n_alive.load(Ordering::Relaxed), 0, "it is not orphaned");
     let since = Instant::now();
     assert_eq!(added.ask(HOUR, Do::Generation).await, Err(AskError::Dead(DeadReason::Stopped)));
@@ -79,7 +84,11 @@ enum SlowMessage {
 impl Actor for Slow {
     type Message = SlowMessage;
 
-    fn handle(&mut self, message: &SlowMessage, context: &mut Context<'_, Self>) -> Result<(), Failure> {
+    fn handle(
+        &mut self,
+        message: &SlowMessage,
+        context: &mut Context<'_, Self>,
+    ) -> Result<(), Failure> {
         match message {
             SlowMessage::Later(reply) => {
                 let reply = reply.take();
@@ -146,7 +155,10 @@ async fn a_queued_question_to_an_agent_that_is_terminated_fails_at_once() {
     let (answer, terminated) = tokio::join!(ask, supervisor.terminate_child("slow"));
     terminated.expect("it stops");
     // Whether it was handled before the stop or not, there is an answer now.
-    assert!(matches!(answer, Err(AskError::NoReply | AskError::Dead(DeadReason::Stopped))), "{answer:?}");
+    assert!(
+        matches!(answer, Err(AskError::NoReply | AskError::Dead(DeadReason::Stopped))),
+        "{answer:?}"
+    );
     assert!(since.elapsed() < SECOND);
     end(runtime).await;
 }

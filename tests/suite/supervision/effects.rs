@@ -5,9 +5,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use greenroom_core::mailbox::MailboxSpec;
-use greenroom_runtime::{
-    Actor, AgentRef, AskError, Context, EffectError, Failure, Reply, Runtime,
-};
+use greenroom_runtime::{Actor, AgentRef, AskError, Context, EffectError, Failure, Reply, Runtime};
 
 use super::{HOUR, SECOND, SOON, Trace, n_alive_tasks, settle, worker};
 use crate::support::{end, runtime};
@@ -32,7 +30,11 @@ enum Message {
 impl Actor for Lab {
     type Message = Message;
 
-    fn handle(&mut self, message: &Message, context: &mut Context<'_, Self>) -> Result<(), Failure> {
+    fn handle(
+        &mut self,
+        message: &Message,
+        context: &mut Context<'_, Self>,
+    ) -> Result<(), Failure> {
         match message {
             Message::Do(hook) => hook(context),
             Message::Question(hook, reply) => {
@@ -69,7 +71,7 @@ impl Bench {
     }
 
     fn run(&self, hook: impl Fn(&mut Context<'_, Lab>) + Send + 'static) {
-        self.lab.try_send(Message::Do(Box::new(hook))).ok().expect("room");
+        self.lab.try_send(Message::Do(Box::new(hook))).expect("room");
     }
 
     async fn end(self) {
@@ -122,7 +124,9 @@ async fn sup_k01_the_outcomes_of_effects_are_messages_and_a_panic_is_one() {
         let token = context.cancellation();
         *keep.lock().expect("no test panics here") = Some(token.clone());
         context.effect("ok", HOUR, async { 1 }, |result| Message::Got("ok", result));
-        context.effect("panics", HOUR, async { panic!("inside") }, |result| Message::Got("panics", result));
+        context.effect("panics", HOUR, async { panic!("inside") }, |result| {
+            Message::Got("panics", result)
+        });
         let slow = async {
             tokio::time::sleep(HOUR).await;
             2
@@ -149,11 +153,12 @@ async fn effects_of_an_old_incarnation_are_dropped_and_never_reach_the_new_one()
     let counting = dropped.clone();
     bench.run(move |context| {
         context.effect("effect", HOUR, counting.work(), |result| Message::Got("effect", result));
-        context.shielded("shielded", HOUR, counting.work(), |result| Message::Got("shielded", result));
+        context
+            .shielded("shielded", HOUR, counting.work(), |result| Message::Got("shielded", result));
         context.after(10 * SECOND, Message::Got("timer", Ok(0)));
     });
     tokio::time::sleep(5 * SECOND).await;
-    bench.lab.send(Message::Crash).await.ok().expect("it lives");
+    bench.lab.send(Message::Crash).await.expect("it lives");
     settle().await;
     assert_eq!(dropped.n(), 2, "the work ends with the incarnation, not at its deadline");
     assert_eq!(bench.runtime.n_tasks(), 0);
@@ -209,7 +214,7 @@ async fn an_outcome_that_comes_after_the_next_incarnation_began_is_dropped_outsi
         });
     });
     has_entered.recv().await.expect("the outcome is being made");
-    bench.lab.send(Message::Crash).await.ok().expect("it lives");
+    bench.lab.send(Message::Crash).await.expect("it lives");
     assert_eq!(bench.lab.ask(HOUR, Message::Ping).await, Ok(2));
     drop(open);
     let over = tokio::time::timeout(60 * SECOND, async {
@@ -251,7 +256,12 @@ async fn blocking_work_that_panics_or_takes_too_long_is_an_outcome() {
     let blocked = Arc::new(std::sync::Mutex::new(blocked));
     bench.run(move |context| {
         let blocked = Arc::clone(&blocked);
-        context.blocking("panics", HOUR, || panic!("inside"), |result| Message::Got("panics", result));
+        context.blocking(
+            "panics",
+            HOUR,
+            || panic!("inside"),
+            |result| Message::Got("panics", result),
+        );
         let work = move || blocked.lock().expect("no test panics here").recv().unwrap_or(0);
         context.blocking("slow", SECOND, work, |result| Message::Got("slow", result));
     });
@@ -315,7 +325,7 @@ async fn a_shielded_effect_survives_its_asker() {
 async fn a_question_withdrawn_before_it_is_handled_starts_nothing() {
     let bench = Bench::new().await;
     let dropped = Dropped::default();
-    bench.lab.try_send(Message::Crash).ok().expect("room");
+    bench.lab.try_send(Message::Crash).expect("room");
     {
         let mut ask = Box::pin(bench.lab.ask(HOUR, question(&dropped, false)));
         let now = tokio::time::timeout(Duration::ZERO, &mut ask).await;
@@ -360,12 +370,14 @@ async fn with_too_much_under_way_no_work_is_taken_until_some_of_it_is_done() {
     settle().await;
     let waiting = bench.lab.ask(SECOND, Message::Ping).await;
     assert_eq!(waiting, Err(AskError::TimedOut(SECOND)), "the user lane waits");
-    bench.run(|context| context.effect("late", HOUR, async { 1 }, |result| Message::Got("late", result)));
-    bench.lab.control(Message::Got("control", Ok(0))).ok().expect("room");
+    bench.run(|context| {
+        context.effect("late", HOUR, async { 1 }, |result| Message::Got("late", result))
+    });
+    bench.lab.control(Message::Got("control", Ok(0))).expect("room");
     settle().await;
     assert_eq!(bench.trace.take(), "control1=0", "control does not wait");
     for _ in 0..64 - bench.lab.info().n_queued {
-        bench.lab.try_send(Message::Do(Box::new(|_| {}))).ok().expect("room");
+        bench.lab.try_send(Message::Do(Box::new(|_| {}))).expect("room");
     }
     let full = bench.lab.try_send(Message::Do(Box::new(|_| {})));
     assert!(full.is_err(), "and senders wait in turn");
@@ -435,7 +447,7 @@ async fn a_fault_on_purpose_strikes_with_and_without_a_message() {
     assert_eq!(bench.lab.ask(SOON, Message::Ping).await, Ok(2), "crashed between messages");
     assert_eq!(bench.runtime.dead_letters(), []);
     assert!(bench.lab.crash_on_purpose());
-    bench.lab.try_send(Message::Got("struck", Ok(0))).ok().expect("room");
+    bench.lab.try_send(Message::Got("struck", Ok(0))).expect("room");
     settle().await;
     assert_eq!(bench.lab.ask(SOON, Message::Ping).await, Ok(3), "crashed on the message");
     let letters = bench.runtime.dead_letters();

@@ -186,7 +186,8 @@ async fn dropping_the_runtime_cuts_off_starts_and_timers() {
     let runtime = stage.runtime.clone();
     let supervisor = runtime.supervisor();
     let hangs = greenroom_runtime::RactorChild::new(|_supervisor| std::future::pending());
-    let mut starting = Box::pin(supervisor.start_child(worker("hangs"), std::sync::Arc::new(hangs)));
+    let mut starting =
+        Box::pin(supervisor.start_child(worker("hangs"), std::sync::Arc::new(hangs)));
     assert!(tokio::time::timeout(SECOND, &mut starting).await.is_err());
     drop((stage, runtime));
     settle().await;
@@ -217,7 +218,7 @@ async fn shutdown_does_not_wait_for_ever_for_a_thread_that_never_comes_back() {
     let (open, gate) = std::sync::mpsc::channel::<()>();
     let gate = std::sync::Arc::new(std::sync::Mutex::new(gate));
     let agent = runtime.spawn("blocks", Blocks::default).await.expect("it starts");
-    agent.send(gate).await.ok().expect("it lives");
+    agent.send(gate).await.expect("it lives");
     while runtime.n_tasks() < 2 {
         tokio::task::yield_now().await;
     }
@@ -309,7 +310,8 @@ async fn a_shutdown_in_a_storm_answers_everybody_and_leaves_nothing() {
             let factory = stage.factory("x", &script);
             let spec = ChildSpec::worker(format!("agent-{i}"))
                 .intensity(greenroom_core::supervision::Intensity::new(1_000_000, SECOND));
-            let agent = stage.runtime.spawn_with(spec, super::once(), factory).await.expect("it starts");
+            let agent =
+                stage.runtime.spawn_with(spec, super::once(), factory).await.expect("it starts");
             scripts.push(script);
             askers.spawn(async move {
                 for n_asked in 0_u32.. {
@@ -317,7 +319,8 @@ async fn a_shutdown_in_a_storm_answers_everybody_and_leaves_nothing() {
                         let _ = agent.crash_on_purpose();
                     }
                     match agent.ask(HOUR, Do::Generation).await {
-                        Ok(_) | Err(AskError::NoReply | AskError::Dead(DeadReason::Poison { .. })) => {}
+                        Ok(_)
+                        | Err(AskError::NoReply | AskError::Dead(DeadReason::Poison { .. })) => {}
                         Err(AskError::Dead(DeadReason::Stopped)) => return n_asked,
                         other => panic!("{other:?}"),
                     }
@@ -332,7 +335,8 @@ async fn a_shutdown_in_a_storm_answers_everybody_and_leaves_nothing() {
         assert_eq!(stage.runtime.n_tasks(), 0, "round {round}");
         let answered = tokio::time::timeout(60 * SECOND, askers.join_all()).await;
         let n_asked: u32 = answered.expect("everybody is answered").into_iter().sum();
-        let n_alive: usize = scripts.iter().map(|script| script.n_alive.load(Ordering::Relaxed)).sum();
+        let n_alive: usize =
+            scripts.iter().map(|script| script.n_alive.load(Ordering::Relaxed)).sum();
         assert_eq!(n_alive, 0, "round {round}, {n_asked} questions");
     }
 }

@@ -125,6 +125,11 @@ async fn messages_to_siblings_that_are_restarted_for_the_group_are_kept() {
     let trace = stage.trace.take();
     let notes: Vec<_> = trace.split(' ').filter(|what| what.parse::<u8>().is_ok()).collect();
     assert_eq!(notes, ["1", "2", "3"], "{trace}");
-    assert_eq!(stage.runtime.dead_letters().len(), 1, "the crash itself, delivered {}", once().deliveries_max);
+    assert_eq!(
+        stage.runtime.dead_letters().len(),
+        1,
+        "the crash itself, delivered {}",
+        once().deliveries_max
+    );
     stage.end().await;
 }

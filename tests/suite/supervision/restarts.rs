@@ -47,7 +47,8 @@ async fn sup_c01_c02_c04_restart_types_decide_by_the_kind_of_ending() {
 #[tokio::test(start_paused = true)]
 async fn sup_c03_b03_b04_a_stopped_child_is_started_again_by_hand() {
     let stage = Stage::new().await;
-    let tree = stage.tree(one_for_one(0), ["a"], |name| worker(name).restart(Restart::Transient)).await;
+    let tree =
+        stage.tree(one_for_one(0), ["a"], |name| worker(name).restart(Restart::Transient)).await;
     let supervisor = &tree.supervisor;
     assert_eq!(supervisor.restart_child("a").await, Err(AdminError::Running));
     assert_eq!(supervisor.delete_child("a").await, Err(AdminError::Running));
@@ -59,7 +60,10 @@ async fn sup_c03_b03_b04_a_stopped_child_is_started_again_by_hand() {
     assert_eq!(tree.generations().await, [2], "the mailbox is open again");
     supervisor.terminate_child("a").await.expect("it stops");
     supervisor.terminate_child("a").await.expect("it is stopped already");
-    assert_eq!(tree.agents[0].ask(HOUR, Do::Generation).await, Err(AskError::Dead(DeadReason::Stopped)));
+    assert_eq!(
+        tree.agents[0].ask(HOUR, Do::Generation).await,
+        Err(AskError::Dead(DeadReason::Stopped))
+    );
     supervisor.restart_child("a").await.expect("it starts");
     for _ in 0..200 {
         tree.agents[0].send(Do::Note("more than fits at once")).await.expect("there is room again");
@@ -292,7 +296,8 @@ async fn the_cause_of_a_poisoned_message_is_kept() {
     tree.agents[0].send(Do::Crash).await.expect("it lives");
     tree.agents[0].send(Do::Fail).await.expect("it lives");
     settle().await;
-    let causes: Vec<_> = stage.runtime.dead_letters().into_iter().map(|letter| letter.reason).collect();
+    let causes: Vec<_> =
+        stage.runtime.dead_letters().into_iter().map(|letter| letter.reason).collect();
     assert_eq!(
         causes,
         [

@@ -8,11 +8,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use greenroom_core::BoxFuture;
 use greenroom_core::brief::Brief;
 use greenroom_core::ids::{AgentId, CallId, StreamId, TaskId};
-use greenroom_core::journal::{Event, JournalError, Recorded};
+use greenroom_core::journal::{Event, Recorded};
 use greenroom_core::report::{Outcome, Report, TaskFailure};
 use greenroom_core::retriever::Query;
 use greenroom_core::router::{Assignment, Command, Machine, Work};
@@ -21,9 +20,8 @@ use tokio_util::sync::CancellationToken;
 use super::retrieval::{RetrievalMessage, Search};
 use super::tools::{Call, ToolMessage};
 use crate::actor::{Actor, Context, Failure};
-use crate::effect::EffectError;
 use crate::events::RunEvent;
-use crate::journalled::{Batch, Journalled, Next};
+use crate::journalled::{Journalled, JournalledActor, Stored};
 use crate::run::RunShared;
 use crate::slot::AnySlot;
 use crate::specialist::TaskDraft;
@@ -32,8 +30,6 @@ use crate::team::{Crew, Member, Seat, child_of_run};
 use answers::{
     brief_question, computed, found, lost, question_of, reported, seated_result, unsuited,
 };
-
-const JOURNAL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Everything that a router's incarnation is built from.
 pub(crate) struct RouterSetup {
@@ -45,8 +41,7 @@ pub(crate) struct RouterSetup {
 }
 
 pub(crate) enum RouterMessage {
-    Hydrated(Result<Result<Vec<Recorded>, JournalError>, EffectError>),
-    Appended(Batch, Result<Result<(), JournalError>, EffectError>),
+    Stored(Stored),
     /// An agent was started for a task, or was there already.
     Seated {
         task: TaskId,
@@ -88,20 +83,6 @@ impl Router {
         Self { setup, journalled, given: BTreeMap::new() }
     }
 
-    fn hydrated(
-        &mut self,
-        events: &[Recorded],
-        context: &mut Context<'_, Self>,
-    ) -> Result<(), Failure> {
-        self.journalled.hydrate(events);
-        self.arm(context);
-        // The first event is the acceptance, written by whoever submitted the run.
-        if events.len() > 1 {
-            self.resume(events, context);
-        }
-        self.advance(context)
-    }
-
     fn resume(&mut self, events: &[Recorded], context: &mut Context<'_, Self>) {
         let is_result = |recorded: &&Recorded| {
             matches!(recorded.event, Event::TaskReported { .. } | Event::TaskFailed { .. })
@@ -123,41 +104,6 @@ impl Router {
         let reserve = total.saturating_sub(Machine::gathering_time(total));
         context.after(left.saturating_sub(reserve), RouterMessage::GatheringOver);
         context.after(left, RouterMessage::DeadlineOver);
-    }
-
-    fn advance(&mut self, context: &mut Context<'_, Self>) -> Result<(), Failure> {
-        loop {
-            match self.journalled.next().map_err(|error| Failure::new(error.to_string()))? {
-                Next::Wait => return Ok(()),
-                Next::Perform(commands) => {
-                    for command in commands {
-                        self.perform(command, context);
-                    }
-                }
-                Next::Append(batch, append) => {
-                    let message = move |result| RouterMessage::Appended(batch, result);
-                    context.shielded("journal", JOURNAL_TIMEOUT, append, message);
-                    return Ok(());
-                }
-            }
-        }
-    }
-
-    fn perform(&mut self, command: Command, context: &mut Context<'_, Self>) {
-        match command {
-            Command::Assign(assignment) => self.assign(assignment, context),
-            Command::Withdraw(tasks) => {
-                for task in tasks {
-                    self.withdraw(&task, context);
-                }
-            }
-            Command::Finish(outcome) => {
-                let status = outcome.status;
-                self.setup.shared.emit(|| RunEvent::Finished { status });
-                self.setup.shared.finish(outcome);
-                context.stop();
-            }
-        }
     }
 
     fn assign(&mut self, assignment: Assignment, context: &Context<'_, Self>) {
@@ -271,22 +217,51 @@ impl Router {
     }
 }
 
+impl JournalledActor for Router {
+    type Machine = Machine;
+
+    fn journalled(&mut self) -> &mut Journalled<Machine> {
+        &mut self.journalled
+    }
+
+    fn hydrated(
+        &mut self,
+        events: &[Recorded],
+        context: &mut Context<'_, Self>,
+    ) -> Result<(), Failure> {
+        self.arm(context);
+        // The first event is the acceptance, written by whoever submitted the run.
+        if events.len() > 1 {
+            self.resume(events, context);
+        }
+        Ok(())
+    }
+
+    fn perform(&mut self, command: Command, context: &mut Context<'_, Self>) {
+        match command {
+            Command::Assign(assignment) => self.assign(assignment, context),
+            Command::Withdraw(tasks) => {
+                for task in tasks {
+                    self.withdraw(&task, context);
+                }
+            }
+            Command::Finish(outcome) => {
+                let status = outcome.status;
+                self.setup.shared.emit(|| RunEvent::Finished { status });
+                self.setup.shared.finish(outcome);
+                context.stop();
+            }
+        }
+    }
+}
+
 impl Actor for Router {
     type Message = RouterMessage;
 
     fn started(&mut self, context: &mut Context<'_, Self>) -> Result<(), Failure> {
         let (agent, generation) = (context.id().clone(), context.generation());
         self.setup.shared.emit(|| RunEvent::AgentStarted { agent, role: "router", generation });
-        // A journal that answers at once costs no task.
-        let mut load = self.journalled.load();
-        match load.as_mut().now_or_never() {
-            Some(Ok(events)) => self.hydrated(&events, context),
-            Some(Err(error)) => Err(Failure::new(error.to_string())),
-            None => {
-                context.shielded("hydrate", JOURNAL_TIMEOUT, load, RouterMessage::Hydrated);
-                Ok(())
-            }
-        }
+        self.hydrate(context)
     }
 
     fn handle(
@@ -295,19 +270,7 @@ impl Actor for Router {
         context: &mut Context<'_, Self>,
     ) -> Result<(), Failure> {
         match message {
-            RouterMessage::Hydrated(Ok(Ok(events))) => return self.hydrated(events, context),
-            RouterMessage::Appended(batch, Ok(Ok(()))) => {
-                for command in self.journalled.appended(batch) {
-                    self.perform(command, context);
-                }
-            }
-            RouterMessage::Hydrated(Ok(Err(error)))
-            | RouterMessage::Appended(_, Ok(Err(error))) => {
-                return Err(Failure::new(error.to_string()));
-            }
-            RouterMessage::Hydrated(Err(error)) | RouterMessage::Appended(_, Err(error)) => {
-                return Err(Failure::new(format!("the journal: {error}")));
-            }
+            RouterMessage::Stored(stored) => return self.stored(stored, context),
             RouterMessage::Seated { result: Ok(()), .. } | RouterMessage::Withdrawn => {}
             RouterMessage::Seated { task, attempt, result: Err(failure) } => {
                 self.settled(task, *attempt, &Err(failure.clone()));
@@ -323,11 +286,16 @@ impl Actor for Router {
     }
 }
 
+impl From<Stored> for RouterMessage {
+    fn from(stored: Stored) -> Self {
+        Self::Stored(stored)
+    }
+}
+
 impl fmt::Debug for RouterMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Hydrated(_) => "Hydrated",
-            Self::Appended(..) => "Appended",
+            Self::Stored(_) => "Stored",
             Self::Seated { .. } => "Seated",
             Self::Settled { .. } => "Settled",
             Self::Withdrawn => "Withdrawn",

@@ -7,11 +7,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use greenroom_core::agent::{AgentSpec, Command, Machine};
 use greenroom_core::budget::{Ledger, Limit};
 use greenroom_core::ids::{AgentId, CallId, StreamId};
-use greenroom_core::journal::{Event, Journal, JournalError, Recorded};
+use greenroom_core::journal::{Event, Journal, Recorded};
 use greenroom_core::message::{Message, ToolOutcome};
 use greenroom_core::model::{ChatModel, ChatReply, ModelError};
 use greenroom_core::report::{Report, TaskFailure, TaskFailureKind};
@@ -24,12 +23,9 @@ use crate::actor::{Actor, Context, Failure};
 use crate::address::AgentRef;
 use crate::effect::EffectError;
 use crate::events::{Emitter, RunEvent};
-use crate::journalled::{Batch, Journalled, Next};
+use crate::journalled::{Journalled, JournalledActor, Stored};
 
 pub(crate) use calls::SearchArguments;
-
-/// How long the journal may take before the agent gives up and is restarted.
-const JOURNAL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Where an agent's tool calls go.
 #[derive(Clone)]
@@ -75,8 +71,7 @@ pub(crate) struct Timeouts {
 }
 
 pub(crate) enum TurnMessage {
-    Hydrated(Result<Result<Vec<Recorded>, JournalError>, EffectError>),
-    Appended(Batch, Result<Result<(), JournalError>, EffectError>),
+    Stored(Stored),
     Replied { turn: u32, attempt: u32, result: ModelResult },
     ToolDone { call: CallId, outcome: ToolOutcome },
     DeadlineOver,
@@ -104,12 +99,36 @@ impl TurnAgent {
         self.setup.spec.id.clone()
     }
 
+    fn step(&self, step: impl FnOnce() -> String, context: &Context<'_, Self>) {
+        if self.setup.events.is_watched() {
+            let step = step();
+            context.set_step(&step);
+            self.setup.events.emit(|| RunEvent::Step { agent: self.id(), step });
+        }
+    }
+
+    fn cancel(&mut self) {
+        if !self.journalled.machine.is_done() {
+            let usage = self.journalled.machine.usage();
+            let failure = TaskFailure::new(TaskFailureKind::Cancelled, "the run was cancelled");
+            let result = Err(TaskFailure { usage, ..failure });
+            self.journalled.record(Event::TaskFinished { result });
+        }
+    }
+}
+
+impl JournalledActor for TurnAgent {
+    type Machine = Machine;
+
+    fn journalled(&mut self) -> &mut Journalled<Machine> {
+        &mut self.journalled
+    }
+
     fn hydrated(
         &mut self,
         events: &[Recorded],
         context: &mut Context<'_, Self>,
     ) -> Result<(), Failure> {
-        self.journalled.hydrate(events);
         if self.journalled.machine.is_new() {
             let agent = self.id();
             let (input, config) = (self.setup.input.clone(), self.setup.spec.fingerprint());
@@ -130,26 +149,7 @@ impl TurnAgent {
                 self.perform(command, context);
             }
         }
-        self.advance(context)
-    }
-
-    /// Records what follows, and does what was recorded.
-    fn advance(&mut self, context: &mut Context<'_, Self>) -> Result<(), Failure> {
-        loop {
-            match self.journalled.next().map_err(|error| Failure::new(error.to_string()))? {
-                Next::Wait => return Ok(()),
-                Next::Perform(commands) => {
-                    for command in commands {
-                        self.perform(command, context);
-                    }
-                }
-                Next::Append(batch, append) => {
-                    let message = move |result| TurnMessage::Appended(batch, result);
-                    context.shielded("journal", JOURNAL_TIMEOUT, append, message);
-                    return Ok(());
-                }
-            }
-        }
+        Ok(())
     }
 
     fn perform(&mut self, command: Command, context: &mut Context<'_, Self>) {
@@ -167,23 +167,6 @@ impl TurnAgent {
             }
         }
     }
-
-    fn step(&self, step: impl FnOnce() -> String, context: &Context<'_, Self>) {
-        if self.setup.events.is_watched() {
-            let step = step();
-            context.set_step(&step);
-            self.setup.events.emit(|| RunEvent::Step { agent: self.id(), step });
-        }
-    }
-
-    fn cancel(&mut self) {
-        if !self.journalled.machine.is_done() {
-            let usage = self.journalled.machine.usage();
-            let failure = TaskFailure::new(TaskFailureKind::Cancelled, "the run was cancelled");
-            let result = Err(TaskFailure { usage, ..failure });
-            self.journalled.record(Event::TaskFinished { result });
-        }
-    }
 }
 
 impl Actor for TurnAgent {
@@ -196,16 +179,7 @@ impl Actor for TurnAgent {
         if let Some(wall_max) = self.setup.wall_max {
             context.after(wall_max, TurnMessage::DeadlineOver);
         }
-        // A journal that answers at once costs no task.
-        let mut load = self.journalled.load();
-        match load.as_mut().now_or_never() {
-            Some(Ok(events)) => self.hydrated(&events, context),
-            Some(Err(error)) => Err(Failure::new(error.to_string())),
-            None => {
-                context.shielded("hydrate", JOURNAL_TIMEOUT, load, TurnMessage::Hydrated);
-                Ok(())
-            }
-        }
+        self.hydrate(context)
     }
 
     fn handle(
@@ -214,18 +188,7 @@ impl Actor for TurnAgent {
         context: &mut Context<'_, Self>,
     ) -> Result<(), Failure> {
         match message {
-            TurnMessage::Hydrated(Ok(Ok(events))) => return self.hydrated(events, context),
-            TurnMessage::Appended(batch, Ok(Ok(()))) => {
-                for command in self.journalled.appended(batch) {
-                    self.perform(command, context);
-                }
-            }
-            TurnMessage::Hydrated(Ok(Err(error))) | TurnMessage::Appended(_, Ok(Err(error))) => {
-                return Err(Failure::new(error.to_string()));
-            }
-            TurnMessage::Hydrated(Err(error)) | TurnMessage::Appended(_, Err(error)) => {
-                return Err(Failure::new(format!("the journal: {error}")));
-            }
+            TurnMessage::Stored(stored) => return self.stored(stored, context),
             TurnMessage::Replied { turn, attempt, result } => {
                 self.replied(*turn, *attempt, result);
             }
@@ -246,11 +209,16 @@ fn is_result(event: &Event) -> bool {
     matches!(event, Event::ModelReplied { .. } | Event::ToolFinished { .. })
 }
 
+impl From<Stored> for TurnMessage {
+    fn from(stored: Stored) -> Self {
+        Self::Stored(stored)
+    }
+}
+
 impl fmt::Debug for TurnMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Hydrated(_) => "Hydrated",
-            Self::Appended(..) => "Appended",
+            Self::Stored(_) => "Stored",
             Self::Replied { .. } => "Replied",
             Self::ToolDone { .. } => "ToolDone",
             Self::DeadlineOver => "DeadlineOver",

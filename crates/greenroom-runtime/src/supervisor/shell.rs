@@ -351,7 +351,7 @@ impl State {
         let SupervisionEvent { id, generation, n_restarts, fact, .. } = event;
         let supervisor = self.handle.id();
         match fact {
-            Fact::Exited { reason, .. } if reason.is_abnormal() => {
+            Fact::Exited { reason, asked: false } if reason.is_abnormal() => {
                 tracing::warn!(%supervisor, child = %id, %generation, n_restarts, %reason, "exited");
             }
             fact => {

@@ -20,6 +20,9 @@ use crate::effect::{self, EffectError, Effects};
 /// waited for is an effect ([`Context::effect`], [`Context::ask`], [`Context::blocking`]) that answers with
 /// a message. So an actor can be asked, stopped and inspected while its model call is under way.
 ///
+/// A hook that blocks its thread all the same cannot be killed before it returns, and the task that its
+/// thread was about to run next waits with it.
+///
 /// A message is lent to [`Actor::handle`] and not given: when the hook panics or fails, the mailbox still
 /// has the message, and delivers it again to the next incarnation until
 /// [`deliveries_max`](greenroom_core::mailbox::MailboxSpec::deliveries_max) is reached. What the hook wants
@@ -176,7 +179,8 @@ impl<A: Actor> Context<'_, A> {
     }
 
     /// Runs a blocking function on a thread of its own. At the deadline the outcome is
-    /// [`EffectError::TimedOut`], although the thread cannot be stopped and runs to its end.
+    /// [`EffectError::TimedOut`], although the thread cannot be stopped and runs to its end: it keeps its place
+    /// among tokio's blocking threads, of which there are 512 by default, and further work waits for one.
     pub fn blocking<T: Send + 'static>(
         &self,
         name: &'static str,

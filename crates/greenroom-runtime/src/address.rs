@@ -38,7 +38,8 @@ impl<M: Send + 'static> AgentRef<M> {
         self.slot.info()
     }
 
-    /// Sends a message, waiting for room when the mailbox is full and its policy is to wait.
+    /// Sends a message, waiting for room when the mailbox is full and its policy is to wait. The wait has
+    /// no bound of its own: put one around it, or ask.
     ///
     /// # Errors
     ///

@@ -41,7 +41,8 @@ const SHUTDOWN_MAX: Duration = Duration::from_secs(60);
 /// How long what was killed may take to be gone.
 const KILL_MAX: Duration = Duration::from_secs(10);
 
-/// One instance of the system. Cheap to clone; when the last clone is dropped, everything is killed.
+/// One instance of the system. Cheap to clone; when the last clone is dropped, everything is killed. A run
+/// of a team that is under way holds a clone, so it is finished first.
 ///
 /// For an orderly end call [`Runtime::shutdown`].
 #[derive(Clone)]

@@ -64,6 +64,8 @@ pub(crate) struct Life<A: Actor> {
     actor: A,
     effects: Effects<A::Message>,
     crashes_next: bool,
+    /// No signal has been handled.
+    is_fresh: bool,
 }
 
 impl<A: Actor> fmt::Debug for Life<A> {
@@ -95,7 +97,8 @@ impl<A: Actor> ractor::Actor for Shell<A> {
         };
         let mut is_stopping = false;
         let life = caught(|| {
-            let mut life = Life { actor: (self.factory)(), effects, crashes_next: false };
+            let mut life =
+                Life { actor: (self.factory)(), effects, crashes_next: false, is_fresh: true };
             let mut context =
                 Context { effects: &life.effects, asker: None, delivery: 0, is_stopping: false };
             life.actor.started(&mut context)?;
@@ -117,6 +120,11 @@ impl<A: Actor> ractor::Actor for Shell<A> {
         signal: Signal,
         life: &mut Life<A>,
     ) -> Result<(), ActorProcessingErr> {
+        if std::mem::take(&mut life.is_fresh) {
+            // ractor's notice of the start has made the supervisor the next task of this thread, and no
+            // other thread may take it. It must not have to wait for a handler that blocks.
+            tokio::task::yield_now().await;
+        }
         match signal {
             Signal::Wake => {}
             // The next message is the one in flight when the fault strikes; with none waiting, the

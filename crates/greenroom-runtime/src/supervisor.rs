@@ -36,6 +36,9 @@ pub(crate) type Observer = Arc<dyn Fn(&SupervisionEvent) + Send + Sync>;
 pub(crate) type Children = Vec<(ChildSpec, Arc<dyn Start>)>;
 
 /// The address of a supervisor: cheap to clone, and valid across its restarts.
+///
+/// Requests are answered when the child is up or gone, which may take as long as the child's start or its
+/// shutdown time: put a bound around them where that matters. Dropping a request is safe.
 #[derive(Clone)]
 pub struct SupervisorRef {
     inner: Arc<Handle>,

@@ -37,7 +37,7 @@ async fn sup_h12_the_mailboxes_survive_a_restart_of_their_supervisor() {
     }
     let answer = tree.agents[0].ask(HOUR, Do::Generation).await;
     assert_eq!(answer, Ok(2), "asked before, answered after");
-    assert_eq!(stage.trace.take(), "-b +a 1 2 3 +b");
+    assert_eq!(stage.trace.take(), "-b +a +b 1 2 3");
     let dead: Vec<_> =
         stage.runtime.dead_letters().into_iter().map(|letter| letter.reason).collect();
     assert_eq!(dead, [DeadReason::Poison { cause: ExitReason::panic("told to") }]);

@@ -81,7 +81,8 @@ async fn sup_d08_two_deaths_in_the_same_instant_are_one_round_each_counted_once(
         tree.agents[3].try_send(Do::Crash).expect("it lives");
         settle().await;
         let expect = match strategy {
-            Strategy::OneForOne => "+b +d",
+            // They are restarted independently, in the order in which their ends are heard of.
+            Strategy::OneForOne => "+d +b",
             Strategy::OneForAll => "-e -c -a +a +b +c +d +e",
             Strategy::RestForOne => "-e -c +b +c +d +e",
         };

@@ -229,6 +229,17 @@ fn a_quote_is_one_item_row_line_or_sentence() {
 }
 
 #[test]
+fn the_marks_around_a_quotation_are_part_of_it() {
+    let quoted = "`Wait` is the **default** policy of a `Mailbox`";
+    check(
+        "Wait is the default policy of a Mailbox [1]",
+        &["Read on.\n`Wait` is the **default** policy of a `Mailbox`"],
+        "Wait is the default policy of a Mailbox [1]",
+        &[(quoted, 2, 2)],
+    );
+}
+
+#[test]
 fn unicode_is_quoted_whole() {
     check_claim("İstanbul is İSTANBUL", "Well, i\u{307}stanbul is i\u{307}stanbul.", true);
     check("İi is known [1]", &["Yes: İi is known!"], "İi is known [1]", &[("İi is known", 1, 1)]);

@@ -101,7 +101,11 @@ fn verbatim(claim: &Folded, terms: &Terms, passage: &Passage) -> Option<Range<us
     let mut places = folded.places(&claim.text).map(|place| folded.origin(&place));
     let (first, last) = places.find(|(first, _)| !is_denied(*first))?;
     let end = passage.text[last..].chars().next().map_or(last, |symbol| last + symbol.len_utf8());
-    Some(first..end)
+    // The emphasis and code marks around the words belong to the quotation: half a pair looks broken.
+    let marks = ['*', '_', '`'];
+    let first = passage.text[..first].trim_end_matches(marks).len();
+    let behind = &passage.text[end..];
+    Some(first..end + behind.len() - behind.trim_start_matches(marks).len())
 }
 
 /// The sentence of the passage that has most of the claim's words, together with `computed`; `None` when

@@ -176,3 +176,20 @@ async fn a_run_has_a_deadline_and_a_budget() {
     }
     end(runtime).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_gives_a_run_no_more_time() {
+    let runtime = runtime().await;
+    let budget = Budget { wall_max: Duration::from_secs(7), ..Budget::default() };
+    let hangs = [ScriptedReply::hang(""), ScriptedReply::hang("")];
+    let agent = runtime.agent("patient").model(ScriptedModel::new(hangs)).budget(budget);
+    let started = Instant::now();
+    let run = agent.build().expect("complete").start("hello?").await.expect("accepted");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(run.crash_on_purpose(&"patient".into()));
+    let failure = run.outcome().await.expect_err("it hangs");
+    assert_eq!(failure.kind, TaskFailureKind::Limit);
+    assert_eq!(run.agents()[0].n_restarts(), 1);
+    assert_eq!(started.elapsed(), Duration::from_secs(7));
+    end(runtime).await;
+}

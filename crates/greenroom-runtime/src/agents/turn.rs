@@ -129,6 +129,12 @@ impl JournalledActor for TurnAgent {
         events: &[Recorded],
         context: &mut Context<'_, Self>,
     ) -> Result<(), Failure> {
+        if let Some(wall_max) = self.setup.wall_max {
+            // The time runs from the first incarnation's start.
+            let now = self.setup.clock.now();
+            let begun_at = events.first().map_or(now, |first| first.at);
+            context.after(wall_max.saturating_sub(now.since(begun_at)), TurnMessage::DeadlineOver);
+        }
         if self.journalled.machine.is_new() {
             let agent = self.id();
             let (input, config) = (self.setup.input.clone(), self.setup.spec.fingerprint());
@@ -176,9 +182,6 @@ impl Actor for TurnAgent {
         let (agent, role) = (self.id(), self.setup.role);
         let generation = context.generation();
         self.setup.events.emit(|| RunEvent::AgentStarted { agent, role, generation });
-        if let Some(wall_max) = self.setup.wall_max {
-            context.after(wall_max, TurnMessage::DeadlineOver);
-        }
         self.hydrate(context)
     }
 

@@ -1,0 +1,48 @@
+//! Runs every example, and looks at what it prints.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The examples are built beside this test, one directory up.
+fn example(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("this test is a file");
+    let profile = test.parent().and_then(Path::parent).expect("it is in target/PROFILE/deps");
+    profile.join("examples").join(name)
+}
+
+#[track_caller]
+fn check(name: &str, expect: &[&str]) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let output = Command::new(example(name)).current_dir(root).output().expect("it is built");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name}: {said}");
+    for line in expect {
+        assert!(
+            printed.lines().any(|printed| printed == *line),
+            "{name}: no {line:?} in:\n{printed}"
+        );
+    }
+}
+
+#[test]
+fn a_typed_agent_adds() {
+    check("typed_agent", &["42"]);
+}
+
+#[test]
+fn an_actor_of_ones_own_crashes_comes_back_and_is_asked() {
+    check(
+        "custom_actor",
+        &[
+            "42 coins after 2 restarts",
+            "dead letters: {\"poison\": 1}",
+            "The ledger holds 42 coins.",
+        ],
+    );
+}
+
+#[test]
+fn an_embedded_team_answers_from_the_docs() {
+    check("embed", &["12% of 64 = 7.68"]);
+}

@@ -194,11 +194,27 @@ impl Drop for KillOnDrop {
 ///
 /// # Examples
 ///
-/// ```ignore
+/// ```
+/// use greenroom_runtime::RactorChild;
+/// use greenroom_runtime::ractor::{self, Actor, ActorProcessingErr, ActorRef};
+///
+/// struct Printer;
+///
+/// impl Actor for Printer {
+///     type Msg = String;
+///     type State = ();
+///     type Arguments = ();
+///
+///     async fn pre_start(&self, _: ActorRef<String>, (): ()) -> Result<(), ActorProcessingErr> {
+///         Ok(())
+///     }
+/// }
+///
 /// let child = RactorChild::new(|supervisor| async move {
-///     let (actor, _) = Counter::spawn_linked(None, Counter, (), supervisor).await?;
+///     let (actor, _) = Printer::spawn_linked(None, Printer, (), supervisor).await?;
 ///     Ok(actor.get_cell())
 /// });
+/// # let _ = child;
 /// ```
 pub struct RactorChild<F> {
     spawn: F,

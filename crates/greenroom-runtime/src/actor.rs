@@ -1,5 +1,12 @@
 //! What a user writes to make an actor: one trait, and the context its hooks are given.
 
+pub(crate) mod address;
+pub(crate) mod dead_letters;
+pub(crate) mod effect;
+pub(crate) mod envelope;
+pub(crate) mod shell;
+pub(crate) mod slot;
+
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -9,8 +16,8 @@ use greenroom_core::ids::AgentId;
 use greenroom_core::supervision::{Detail, ExitReason};
 use tokio_util::sync::CancellationToken;
 
-use crate::address::{AgentRef, AskError, Reply};
-use crate::effect::{self, EffectError, Effects};
+use crate::actor::address::{AgentRef, AskError, Reply};
+use crate::actor::effect::{EffectError, Effects};
 
 /// A supervised actor.
 ///

@@ -2,5 +2,6 @@
 
 pub(crate) mod retrieval;
 pub(crate) mod router;
+pub(crate) mod single;
 pub(crate) mod tools;
 pub(crate) mod turn;

@@ -1,5 +1,7 @@
 //! What can be seen of a running system.
 
+pub(crate) mod registry;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

@@ -12,8 +12,8 @@ use greenroom_core::journal::{Event, Journal, JournalError, Recorded};
 use greenroom_core::time::Clock;
 use greenroom_core::{agent, router};
 
+use crate::actor::effect::EffectError;
 use crate::actor::{Actor, Context, Failure};
-use crate::effect::EffectError;
 
 /// A machine that folds events.
 pub(crate) trait Fold {

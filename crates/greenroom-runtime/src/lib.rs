@@ -3,63 +3,33 @@
 //! The machines of `greenroom-core` decide; the actors here act. A handler never awaits a model, a tool, a
 //! disk or a peer: it starts an effect, and the effect answers with a message.
 
-mod tasks;
-
-mod clock;
-
-mod dead_letters;
-
-mod envelope;
-
-mod slot;
-
-mod address;
-
-mod effect;
-
 mod actor;
-
-mod shell;
-
 mod supervisor;
-
-mod inspect;
-
-mod registry;
 
 mod journalled;
 
-mod events;
-
-mod run;
-
-mod prompts;
-
-mod specialist;
-
 mod agents;
 
-mod agent;
-
+mod run;
 mod team;
 
-mod error;
+mod inspect;
 
 mod runtime;
 
+pub use actor::address::{AgentRef, AskError, Reply, SendError, SendErrorKind};
+pub use actor::dead_letters::{DeadLetter, DeadReason};
+pub use actor::effect::EffectError;
 pub use actor::{Actor, Context, Failure};
-pub use address::{AgentRef, AskError, Reply, SendError, SendErrorKind};
-pub use agent::{Agent, AgentBuilder, AgentOutcome};
-pub use clock::SystemClock;
-pub use dead_letters::{DeadLetter, DeadReason};
-pub use effect::EffectError;
-pub use error::{RunError, StartError};
-pub use events::{RunEvent, RunEvents};
+pub use agents::single::{Agent, AgentBuilder, AgentOutcome};
 pub use inspect::{AgentInfo, AgentState, InFlight};
 pub use run::Run;
+pub use run::events::{RunEvent, RunEvents};
+pub use runtime::clock::SystemClock;
+pub use runtime::error::{RunError, StartError};
 pub use runtime::{Runtime, RuntimeBuilder};
-pub use specialist::Task;
 pub use supervisor::{Ignored, RactorChild, Start, StartFuture, SupervisorRef};
+pub use team::specialist::Task;
 pub use team::{Team, TeamBuilder};
 
 /// What cancels work: see [`Context::cancellation`].

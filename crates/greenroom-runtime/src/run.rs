@@ -1,5 +1,7 @@
 //! Runs: what is shared by the agents of one, and the handle that its owner holds.
 
+pub(crate) mod events;
+
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -8,9 +10,9 @@ use greenroom_core::ids::{AgentId, RunId};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
-use crate::events::{Emitter, RunEvent, RunEvents};
+use crate::actor::slot::AnySlot;
 use crate::inspect::AgentInfo;
-use crate::slot::AnySlot;
+use crate::run::events::{Emitter, RunEvent, RunEvents};
 
 /// What the agents of a run share. `O` is what comes of it.
 pub(crate) struct RunShared<O> {

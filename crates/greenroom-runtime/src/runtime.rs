@@ -3,6 +3,9 @@
 //! There is no global: two runtimes in one process know nothing of each other.
 
 mod builder;
+pub(crate) mod clock;
+pub(crate) mod error;
+pub(crate) mod tasks;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,15 +22,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::actor::Actor;
-use crate::address::AgentRef;
-use crate::agent::AgentBuilder;
-use crate::dead_letters::{DeadLetter, DeadLetters};
-use crate::error::StartError;
+use crate::actor::address::AgentRef;
+use crate::actor::dead_letters::{DeadLetter, DeadLetters};
+use crate::actor::slot::Slot;
+use crate::agents::single::AgentBuilder;
 use crate::inspect::AgentInfo;
-use crate::registry::Registry;
-use crate::slot::Slot;
+use crate::inspect::registry::Registry;
+use crate::runtime::error::StartError;
+use crate::runtime::tasks::Tasks;
 use crate::supervisor::{AgentStart, Start, SupervisorRef, SupervisorStart};
-use crate::tasks::Tasks;
 use crate::team::TeamBuilder;
 
 pub use builder::RuntimeBuilder;

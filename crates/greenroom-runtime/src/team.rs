@@ -1,7 +1,9 @@
 //! Teams: a router with research, retrieval and tool agents, and whatever the application adds.
 
 mod builder;
+mod prompts;
 mod seat;
+pub(crate) mod specialist;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,18 +21,18 @@ use greenroom_core::supervision::{
 };
 use greenroom_core::time::Clock;
 
-use crate::address::AgentRef;
+use crate::actor::address::AgentRef;
+use crate::actor::slot::AnySlot;
 use crate::agents::retrieval::RetrievalMessage;
 use crate::agents::router::{Router, RouterMessage, RouterSetup};
 use crate::agents::tools::ToolMessage;
-use crate::error::RunError;
-use crate::events::{Emitter, RunEvent};
 use crate::inspect::AgentInfo;
+use crate::run::events::{Emitter, RunEvent};
 use crate::run::{Run, RunShared};
 use crate::runtime::Runtime;
-use crate::slot::AnySlot;
-use crate::specialist::Specialist;
+use crate::runtime::error::RunError;
 use crate::supervisor::{AgentStart, Observer, SupervisorRef, SupervisorStart};
+use crate::team::specialist::Specialist;
 
 pub use builder::TeamBuilder;
 pub(crate) use seat::{Seat, child_of_run};

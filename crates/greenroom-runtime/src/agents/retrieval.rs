@@ -9,9 +9,9 @@ use greenroom_core::retriever::{
     Passage, Query, RetrieveError, RetrieveErrorKind, Retriever, fuse,
 };
 
+use crate::actor::address::Reply;
+use crate::actor::effect::EffectError;
 use crate::actor::{Actor, Context, Failure};
-use crate::address::Reply;
-use crate::effect::EffectError;
 
 /// What a retrieval agent answers: passages, and the sources that could not be asked.
 #[derive(Debug, Clone, PartialEq, Default)]

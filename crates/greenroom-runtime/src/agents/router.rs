@@ -19,13 +19,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::retrieval::{RetrievalMessage, Search};
 use super::tools::{Call, ToolMessage};
+use crate::actor::slot::AnySlot;
 use crate::actor::{Actor, Context, Failure};
-use crate::events::RunEvent;
 use crate::journalled::{Journalled, JournalledActor, Stored};
 use crate::run::RunShared;
-use crate::slot::AnySlot;
-use crate::specialist::TaskDraft;
+use crate::run::events::RunEvent;
 use crate::supervisor::SupervisorRef;
+use crate::team::specialist::TaskDraft;
 use crate::team::{Crew, Member, Seat, child_of_run};
 use answers::{
     brief_question, computed, found, lost, question_of, reported, seated_result, unsuited,

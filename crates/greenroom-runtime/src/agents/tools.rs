@@ -10,9 +10,9 @@ use greenroom_core::message::ToolOutcome;
 use greenroom_core::tool::{DynTool, ToolContext, ToolError, ToolErrorKind, ToolSpec};
 use serde_json::Value;
 
+use crate::actor::address::Reply;
+use crate::actor::effect::EffectError;
 use crate::actor::{Actor, Context, Failure};
-use crate::address::Reply;
-use crate::effect::EffectError;
 
 /// The tools of an agent, with what models are told of them.
 #[derive(Clone, Default)]

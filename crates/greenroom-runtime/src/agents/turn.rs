@@ -19,11 +19,11 @@ use greenroom_core::tool::DynTool;
 
 use super::retrieval::RetrievalMessage;
 use super::tools::ToolMessage;
+use crate::actor::address::AgentRef;
+use crate::actor::effect::EffectError;
 use crate::actor::{Actor, Context, Failure};
-use crate::address::AgentRef;
-use crate::effect::EffectError;
-use crate::events::{Emitter, RunEvent};
 use crate::journalled::{Journalled, JournalledActor, Stored};
+use crate::run::events::{Emitter, RunEvent};
 
 pub(crate) use calls::SearchArguments;
 

@@ -16,11 +16,11 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{Inner, PARTITIONS, Runtime};
-use crate::clock::SystemClock;
-use crate::error::StartError;
-use crate::registry::Registry;
+use crate::inspect::registry::Registry;
+use crate::runtime::clock::SystemClock;
+use crate::runtime::error::StartError;
+use crate::runtime::tasks::Tasks;
 use crate::supervisor::{Start, SupervisorRef, SupervisorShell, SupervisorStart};
-use crate::tasks::Tasks;
 
 /// Makes a [`Runtime`].
 #[must_use]

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::start::Ignored;
 use super::{Children, Observer, Start, SupervisorRef};
-use crate::tasks::Tasks;
+use crate::runtime::tasks::Tasks;
 
 /// What a supervisor is sent.
 pub(crate) enum SupervisorMessage {

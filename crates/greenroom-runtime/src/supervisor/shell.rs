@@ -17,8 +17,8 @@ use super::child::{Child, guarded};
 use super::message::{SupervisorArgs, SupervisorMessage};
 use super::start::{Ignored, exit_reason};
 use super::{Observer, Start, SupervisorRef, Table};
-use crate::shell::{Ended, SHUT_DOWN};
-use crate::tasks::Tasks;
+use crate::actor::shell::{Ended, SHUT_DOWN};
+use crate::runtime::tasks::Tasks;
 
 /// The actor; what it knows is in [`State`].
 #[derive(Debug)]
@@ -242,7 +242,7 @@ impl State {
         let (myself, supervisor) = (self.myself.clone(), self.myself.get_cell());
         self.tasks.spawn("child-start", async move {
             let begun = Arc::clone(&start);
-            let started = crate::effect::unwound(async move { begun.start(supervisor).await });
+            let started = crate::actor::effect::unwound(async move { begun.start(supervisor).await });
             let result = tokio::select! {
                 biased;
                 result = started => Some(result.unwrap_or_else(|text| Err(ExitReason::Panic(text)))),

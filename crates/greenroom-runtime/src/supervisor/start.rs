@@ -15,9 +15,9 @@ use super::message::{SupervisorArgs, SupervisorMessage};
 use super::shell::SupervisorShell;
 use super::{Children, Observer, SupervisorRef};
 use crate::actor::Actor;
-use crate::shell::{Ended, Factory, SHUT_DOWN, STOPPED_ITSELF, Shell};
-use crate::slot::{OVERFLOWED, Slot};
-use crate::tasks::Tasks;
+use crate::actor::shell::{Ended, Factory, SHUT_DOWN, STOPPED_ITSELF, Shell};
+use crate::actor::slot::{OVERFLOWED, Slot};
+use crate::runtime::tasks::Tasks;
 
 /// A child that was not started because there is nothing for it to do. Its supervisor goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -21,15 +21,15 @@ use greenroom_core::tool::{DynTool, EffectClass, ToolSpec, schema_of};
 
 use super::{Crew, Member, Seat, Team};
 use crate::actor::Actor;
-use crate::address::AgentRef;
+use crate::actor::address::AgentRef;
+use crate::actor::slot::AnySlot;
 use crate::agents::retrieval::RetrievalAgent;
 use crate::agents::tools::{ToolAgent, ToolSet};
 use crate::agents::turn::{SearchArguments, Timeouts, ToolRoute};
-use crate::error::StartError;
-use crate::prompts;
 use crate::runtime::Runtime;
-use crate::slot::AnySlot;
-use crate::specialist::{Specialist, Task};
+use crate::runtime::error::StartError;
+use crate::team::prompts;
+use crate::team::specialist::{Specialist, Task};
 
 const RESEARCH: &str = "research";
 const RETRIEVAL: &str = "retrieval";

@@ -14,11 +14,11 @@ use greenroom_core::report::{TaskFailure, TaskFailureKind};
 use greenroom_core::router::{ANSWER, PLAN};
 use greenroom_core::supervision::{Backoff, ChildSpec, Intensity, Restart};
 
-use crate::address::{AgentRef, SendErrorKind};
+use crate::actor::address::{AgentRef, SendErrorKind};
 use crate::agents::router::{RouterMessage, RouterSetup};
 use crate::agents::turn::{ReportTo, Timeouts, ToolRoute, TurnAgent, TurnSetup};
+use crate::runtime::tasks::Tasks;
 use crate::supervisor::{AgentStart, OnClosed};
-use crate::tasks::Tasks;
 
 /// What the agents of a role are made of.
 pub(crate) struct Seat {

@@ -8,10 +8,10 @@ use greenroom_core::router::Work;
 use greenroom_core::supervision::{AdminError, Done};
 use greenroom_core::tool::ToolErrorKind;
 
-use crate::address::AskError;
+use crate::actor::address::AskError;
+use crate::actor::effect::EffectError;
 use crate::agents::retrieval::Found;
-use crate::effect::EffectError;
-use crate::specialist::SpecialistAnswer;
+use crate::team::specialist::SpecialistAnswer;
 
 pub(super) fn question_of(work: &Work) -> &str {
     match work {

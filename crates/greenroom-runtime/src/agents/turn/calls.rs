@@ -17,11 +17,11 @@ use serde_json::Value;
 
 use super::{ModelResult, ToolRoute, TurnAgent, TurnMessage};
 use crate::actor::Context;
-use crate::address::{AgentRef, AskError};
+use crate::actor::address::{AgentRef, AskError};
+use crate::actor::effect::EffectError;
 use crate::agents::retrieval::{Found, RetrievalMessage, Search};
 use crate::agents::tools::{Call, ToolMessage, outcome};
-use crate::effect::EffectError;
-use crate::events::RunEvent;
+use crate::run::events::RunEvent;
 
 /// How much longer an asker waits than whoever it asks, so that it gets their answer and not its own
 /// timeout.

@@ -14,8 +14,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::actor::Failure;
-use crate::slot::Slot;
-use crate::tasks::Tasks;
+use crate::actor::slot::Slot;
+use crate::runtime::tasks::Tasks;
 
 /// Why an effect has no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

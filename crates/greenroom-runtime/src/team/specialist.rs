@@ -9,7 +9,7 @@ use greenroom_core::brief::Finding;
 use greenroom_core::ids::{RunId, TaskId};
 use greenroom_core::report::{Report, TaskFailure};
 
-use crate::address::{AgentRef, AskError, Reply};
+use crate::actor::address::{AgentRef, AskError, Reply};
 
 /// A task of a run on its way to a specialist.
 #[derive(Debug)]

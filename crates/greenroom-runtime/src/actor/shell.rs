@@ -10,12 +10,12 @@ use greenroom_core::supervision::ExitReason;
 use ractor::{ActorProcessingErr, ActorRef};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::actor::effect::{Effects, panic_text};
+use crate::actor::envelope::Signal;
+use crate::actor::slot::Slot;
 use crate::actor::{Actor, Context, Failure};
-use crate::effect::{Effects, panic_text};
-use crate::envelope::Signal;
 use crate::inspect::AgentState;
-use crate::slot::Slot;
-use crate::tasks::Tasks;
+use crate::runtime::tasks::Tasks;
 
 /// Messages handled in one go before others on the same thread have a turn.
 const BATCH: usize = 32;

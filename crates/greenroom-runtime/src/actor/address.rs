@@ -10,11 +10,11 @@ use tokio::sync::{TryAcquireError, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::dead_letters::DeadReason;
-use crate::effect::EffectError;
-use crate::envelope::{Asker, Envelope, Refused};
+use crate::actor::dead_letters::DeadReason;
+use crate::actor::effect::EffectError;
+use crate::actor::envelope::{Asker, Envelope, Refused};
+use crate::actor::slot::Slot;
 use crate::inspect::AgentInfo;
-use crate::slot::Slot;
 
 /// The address of an agent: cheap to clone, and valid across restarts.
 pub struct AgentRef<M> {

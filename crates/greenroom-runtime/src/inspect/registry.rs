@@ -6,8 +6,8 @@ use std::sync::{Arc, Weak};
 use dashmap::DashMap;
 use greenroom_core::ids::AgentId;
 
+use crate::actor::slot::{AnySlot, Slot};
 use crate::inspect::AgentInfo;
-use crate::slot::{AnySlot, Slot};
 
 /// Agents by id. Guards of the map never cross an await: every use is a single statement.
 ///

@@ -12,9 +12,9 @@ use ractor::ActorRef;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use tokio::time::Instant;
 
-use crate::dead_letters::{DeadLetter, DeadLetters, DeadReason};
-use crate::effect::Open;
-use crate::envelope::{Envelope, Refused, Signal};
+use crate::actor::dead_letters::{DeadLetter, DeadLetters, DeadReason};
+use crate::actor::effect::Open;
+use crate::actor::envelope::{Envelope, Refused, Signal};
 use crate::inspect::{AgentInfo, AgentState, InFlight};
 
 pub(crate) struct Slot<M> {

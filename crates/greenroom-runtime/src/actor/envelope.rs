@@ -7,8 +7,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::dead_letters::DeadReason;
-use crate::effect::Open;
+use crate::actor::dead_letters::DeadReason;
+use crate::actor::effect::Open;
 
 /// What a slot's incarnation is told through ractor.
 #[derive(Debug)]

@@ -17,13 +17,13 @@ use greenroom_core::tool::{DynTool, schema_of};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-use crate::address::AgentRef;
+use crate::actor::address::AgentRef;
+use crate::actor::slot::AnySlot;
 use crate::agents::turn::{Timeouts, ToolRoute, TurnAgent, TurnMessage, TurnSetup};
-use crate::error::RunError;
-use crate::events::{Emitter, RunEvents};
+use crate::run::events::{Emitter, RunEvents};
 use crate::run::{Run, RunShared};
 use crate::runtime::Runtime;
-use crate::slot::AnySlot;
+use crate::runtime::error::RunError;
 use crate::supervisor::AgentStart;
 use crate::team::child_of_run;
 

@@ -193,3 +193,21 @@ async fn a_crash_gives_a_run_no_more_time() {
     assert_eq!(started.elapsed(), Duration::from_secs(7));
     end(runtime).await;
 }
+
+/// RT11: a crash during the wait for a provider does not make the wait longer.
+#[tokio::test(start_paused = true)]
+async fn a_crash_does_not_lengthen_the_wait_before_a_retry() {
+    let runtime = runtime().await;
+    let busy = ModelError::new(ModelErrorKind::RateLimited, "scripted", "429");
+    let busy = ModelError { retry_after: Some(Duration::from_secs(60)), ..busy };
+    let model = ScriptedModel::new([ScriptedReply::from(busy), ScriptedReply::text("at last")]);
+    let calls = model.calls();
+    let agent = runtime.agent("patient").model(model).build().expect("complete");
+    let started = Instant::now();
+    let run = agent.start("hello?").await.expect("accepted");
+    tokio::time::sleep(Duration::from_secs(40)).await;
+    assert!(run.crash_on_purpose(&"patient".into()));
+    assert_eq!(run.outcome().await.expect("an answer").text, "at last");
+    assert_eq!((started.elapsed().as_secs(), calls.n_begun()), (60, 2));
+    end(runtime).await;
+}

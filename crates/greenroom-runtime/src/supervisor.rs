@@ -47,10 +47,11 @@ pub struct SupervisorRef {
 pub(crate) struct Handle {
     id: AgentId,
     current: Mutex<Option<ActorRef<SupervisorMessage>>>,
-    /// Requests that wait for a child to come up, and those that wait for one to go. They are counted
-    /// apart, because only the second can end the first.
+    /// Requests that wait for a child to come up, those that wait for one to go, and questions. They are
+    /// counted apart, because only the second can end the first, and nobody waits to look.
     starts: Semaphore,
     stops: Semaphore,
+    looks: Semaphore,
     /// The restart intensity of children that have none of their own, so that one of them which crashes
     /// again and again is given up alone.
     child_intensity: Option<Intensity>,
@@ -63,8 +64,8 @@ impl SupervisorRef {
 
     pub(crate) fn with_child_intensity(id: AgentId, child_intensity: Option<Intensity>) -> Self {
         let (starts, stops) = (Semaphore::new(REQUESTS_MAX), Semaphore::new(REQUESTS_MAX));
-        let current = Mutex::new(None);
-        Self { inner: Arc::new(Handle { id, current, starts, stops, child_intensity }) }
+        let (current, looks) = (Mutex::new(None), Semaphore::new(REQUESTS_MAX));
+        Self { inner: Arc::new(Handle { id, current, starts, stops, looks, child_intensity }) }
     }
 
     /// The supervisor's identity.
@@ -129,8 +130,9 @@ impl SupervisorRef {
 
     /// The children with their states, in start order; empty when the supervisor has ended.
     pub async fn which_children(&self) -> Vec<ChildInfo> {
+        let permit = self.inner.looks.acquire().await;
         let (reply, answer) = oneshot::channel();
-        if !self.cast(SupervisorMessage::WhichChildren(reply)) {
+        if permit.is_err() || !self.cast(SupervisorMessage::WhichChildren(reply)) {
             return Vec::new();
         }
         answer.await.unwrap_or_default()

@@ -35,6 +35,8 @@ struct Inner<M> {
     in_flight: Option<InFlight>,
     state: AgentState,
     step: Option<Arc<str>>,
+    /// Why the incarnation is to end as soon as it can be told.
+    failed_early: Option<ExitReason>,
 }
 
 impl<M: Send + 'static> Slot<M> {
@@ -53,6 +55,7 @@ impl<M: Send + 'static> Slot<M> {
             in_flight: None,
             state: AgentState::Starting,
             step: None,
+            failed_early: None,
         };
         Self { id, role, spec, dead_letters, inner: Mutex::new(inner) }
     }
@@ -134,12 +137,14 @@ impl<M: Send + 'static> Slot<M> {
 
     /// Ends an incarnation whose effect's outcome could not be made into a message.
     pub(crate) fn fail(&self, generation: u64, reason: ExitReason) {
-        let inner = self.lock();
-        if inner.generation == generation
-            && let Some(bell) = &inner.bell
-        {
+        let mut inner = self.lock();
+        if inner.generation != generation {
+            return;
+        }
+        match &inner.bell {
             // An incarnation that takes no signal is ending already.
-            let _ = bell.cast(Signal::Fail(reason));
+            Some(bell) => drop(bell.cast(Signal::Fail(reason))),
+            None => inner.failed_early = Some(reason),
         }
     }
 
@@ -156,6 +161,7 @@ impl<M: Send + 'static> Slot<M> {
             inner.is_rung = false;
             inner.state = AgentState::Starting;
             inner.step = None;
+            inner.failed_early = None;
             (inner.generation, inner.mailbox.forget_internal())
         };
         drop(stale);
@@ -165,6 +171,9 @@ impl<M: Send + 'static> Slot<M> {
     /// Lets the incarnation have messages.
     pub(crate) fn attach(&self, bell: ActorRef<Signal>) {
         let mut inner = self.lock();
+        if let Some(reason) = inner.failed_early.take() {
+            let _ = bell.cast(Signal::Fail(reason));
+        }
         inner.bell = Some(bell);
         inner.state = AgentState::Running;
         if inner.mailbox.depth() > 0 {

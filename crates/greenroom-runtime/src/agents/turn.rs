@@ -107,6 +107,13 @@ impl TurnAgent {
         }
     }
 
+    /// How long ago the last model call was due to begin its wait: what a crash must not make it wait again.
+    fn waited(&self, events: &[Recorded]) -> Duration {
+        let mut last_first = events.iter().rev();
+        let last = last_first.find(|e| matches!(e.event, Event::ModelCalled { .. }));
+        last.map_or(Duration::ZERO, |called| self.setup.clock.now().since(called.at))
+    }
+
     fn cancel(&mut self) {
         if !self.journalled.machine.is_done() {
             let usage = self.journalled.machine.usage();
@@ -151,7 +158,11 @@ impl JournalledActor for TurnAgent {
             for event in resume.events {
                 self.journalled.record(event);
             }
-            for command in resume.commands {
+            let waited = self.waited(events);
+            for mut command in resume.commands {
+                if let Command::CallModel { delay, .. } = &mut command {
+                    *delay = delay.saturating_sub(waited);
+                }
                 self.perform(command, context);
             }
         }

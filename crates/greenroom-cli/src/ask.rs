@@ -16,11 +16,12 @@ pub(crate) async fn ask(args: AskArgs, console: &Console) -> Result<Exit, Failur
     let is_json = args.json;
     let answered = match run(args, console).await {
         Ok(answered) => answered,
-        Err(Failure::Problem(problem)) if is_json => {
-            console.out(&failed_json(&problem))?;
-            return Err(problem.into());
+        Err(failure) => {
+            if is_json && let Some(problem) = failure.problem() {
+                console.out(&failed_json(&problem))?;
+            }
+            return Err(failure);
         }
-        Err(failure) => return Err(failure),
     };
     if is_json {
         console.out(&answered_json(&answered))?;

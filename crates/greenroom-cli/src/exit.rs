@@ -81,6 +81,15 @@ impl Failure {
         Problem::new(Exit::Config, "GR0104", format!("{what}: {}", chain(error))).into()
     }
 
+    /// It as an error; none when nobody would read it.
+    pub(crate) fn problem(&self) -> Option<Problem> {
+        match self {
+            Self::Problem(problem) => Some(problem.clone()),
+            Self::Interrupted => Some(Problem::new(Exit::Interrupted, "GR0309", "interrupted")),
+            Self::PipeClosed => None,
+        }
+    }
+
     /// Tells it, when there is something to tell, and gives the exit status.
     pub(crate) fn report(&self, console: &Console) -> Exit {
         match self {

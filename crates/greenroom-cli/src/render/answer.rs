@@ -57,7 +57,8 @@ fn source(n: usize, citation: &Citation, palette: Palette) -> String {
         (start, end) if start == end => format!(":{start}"),
         (start, end) => format!(":{start}-{end}"),
     };
-    let source = format!("{}{lines}", printable(source));
+    // A file name may have a line break, and a line of its own would look like another source.
+    let source = format!("{}{lines}", printable(&source.replace('\n', "\\n")));
     let place = palette.paint(Ink::Cyan, source);
     let quote = clipped(&printable(quote), QUOTE_CHARS_MAX);
     format!("[{n}] {place}  {}\n", palette.paint(Ink::Dim, format!("\"{quote}\"")))
@@ -184,6 +185,14 @@ mod tests {
         assert_eq!(answer(&outcome(), Palette::new(false)), wanted);
         let coloured = answer(&outcome(), Palette::new(true));
         assert!(coloured.contains("[1] \x1b[36mdocs/semantics.md:12-14\x1b[0m"), "{coloured}");
+    }
+
+    #[test]
+    fn a_file_name_cannot_add_a_line() {
+        let mut outcome = outcome();
+        outcome.citations[0].source = "a\n[2] b.md".to_owned();
+        let text = sources(&outcome.citations, Palette::new(false));
+        assert_eq!(text, "[1] a\\n[2] b.md:12-14  \"The default is 64[2J.\"\n");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use greenroom_runtime::AgentInfo;
 use serde::Serialize;
 
 use super::problem_of;
-use crate::exit::Problem;
+use crate::exit::{Exit, Problem};
 use crate::watch::Answered;
 
 #[derive(Debug, Serialize)]
@@ -62,7 +62,7 @@ pub(crate) fn answered_json(answered: &Answered) -> String {
         status: outcome.status,
         answer: &outcome.answer,
         citations: &outcome.citations,
-        passages: outcome.passages.iter().map(found).collect(),
+        passages: best_first(&outcome.passages),
         agents: run_agents.iter().chain(team_agents).map(agent).collect(),
         missing: &outcome.missing,
         usage: outcome.usage,
@@ -75,7 +75,10 @@ pub(crate) fn answered_json(answered: &Answered) -> String {
 pub(crate) fn failed_json(problem: &Problem) -> String {
     line(&Answer {
         run_id: None,
-        status: Status::Failed,
+        status: match problem.exit {
+            Exit::Interrupted => Status::Cancelled,
+            _ => Status::Failed,
+        },
         answer: "",
         citations: &[],
         passages: Vec::new(),
@@ -91,6 +94,13 @@ fn line(answer: &Answer<'_>) -> String {
     let mut line = serde_json::to_string(answer).expect("the answer has string keys only");
     line.push('\n');
     line
+}
+
+/// The passages in the order of their scores: those of several searches come task by task.
+fn best_first(passages: &[Passage]) -> Vec<Found<'_>> {
+    let mut found: Vec<_> = passages.iter().map(found).collect();
+    found.sort_by(|left, right| right.score.total_cmp(&left.score));
+    found
 }
 
 fn found(passage: &Passage) -> Found<'_> {
@@ -113,4 +123,40 @@ fn error(problem: &Problem) -> Error<'_> {
 
 fn shown<S: serde::Serializer>(id: &Option<RunId>, serializer: S) -> Result<S::Ok, S::Error> {
     id.map(|id| id.to_string()).serialize(serializer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exit::Failure;
+
+    #[test]
+    fn an_interrupt_before_there_was_a_run_is_an_object_too() {
+        let status = |failure: &Failure| {
+            let problem = failure.problem().expect("it is told");
+            let json: serde_json::Value =
+                serde_json::from_str(&failed_json(&problem)).expect("it is JSON");
+            (json["status"].to_string(), json["error"]["code"].to_string())
+        };
+        let expect = |status: &str, code: &str| (format!("{status:?}"), format!("{code:?}"));
+        assert_eq!(status(&Failure::Interrupted), expect("cancelled", "GR0309"));
+        let refused = Problem::new(Exit::Config, "GR0201", "no such file");
+        assert_eq!(status(&refused.into()), expect("failed", "GR0201"));
+    }
+
+    #[test]
+    fn passages_are_listed_best_first() {
+        let passage = |source: &str, score| Passage {
+            source: source.to_owned(),
+            start_line: 1,
+            end_line: 1,
+            heading: Vec::new(),
+            score,
+            text: String::new(),
+            also_at: Vec::new(),
+        };
+        let passages = [passage("a", 1.0), passage("b", 3.0), passage("c", 1.0), passage("d", 2.0)];
+        let sources: Vec<_> = best_first(&passages).iter().map(|found| found.source).collect();
+        assert_eq!(sources, ["b", "d", "a", "c"]);
+    }
 }

@@ -113,8 +113,8 @@ impl<'a> Scoring<'a> {
     }
 
     fn is_of_kind(&self, entry: &Entry) -> bool {
-        let is_code = entry.unit.kind == UnitKind::Code;
-        is_code && self.question.kind == Kind::Manner
+        let is_shown = entry.unit.kind == UnitKind::Code || entry.unit.introduces();
+        is_shown && self.question.kind == Kind::Manner
             || self.question.kind.is_answered_by(&entry.unit.text, |word| self.is_in_question(word))
     }
 
@@ -184,6 +184,7 @@ fn shape(entry: &Entry, kind: Kind) -> f32 {
         UnitKind::Sentence | UnitKind::Item => 1.0,
     };
     let of_length = match entry.terms.len() {
+        0..=2 if kind == Kind::Manner && entry.unit.introduces() => 1.0,
         0..=2 => 0.8,
         3..=35 => 1.0,
         36..=60 => 0.93,

@@ -9,7 +9,7 @@ mod sentences;
 mod units;
 mod words;
 
-pub(super) use kind::Kind;
+pub(super) use kind::{Kind, is_month, is_year};
 pub(super) use lexicon::{Lexicon, TermId, is_function_word};
 pub(super) use question::{Question, is_vague};
 pub(super) use sentences::sentence_ends;

@@ -120,7 +120,7 @@ impl<'a> Material<'a> {
             required.iter().filter(|name| type_of(&properties[**name]) == Some("string")).count();
         for name in required.iter().copied() {
             let schema = properties.get(name)?;
-            let is_text = n_strings == 1 && type_of(schema) == Some("string");
+            let is_text = n_strings == 1 && type_of(schema) == Some("string") && !is_path(name);
             let value = self.field(name, schema, true, depth);
             let value = value.or_else(|| self.rest_for(schema).filter(|_| is_text));
             object.insert(name.to_owned(), value?);
@@ -237,6 +237,11 @@ impl<'a> Material<'a> {
         if !is_required {
             return None;
         }
+        if is_path(&lower) {
+            let marks = |c: char| !c.is_alphanumeric() && !matches!(c, '/' | '\\');
+            let mut words = self.text.split_whitespace().map(|word| word.trim_matches(marks));
+            return words.find(|word| looks_like_path(word)).map(str::to_owned);
+        }
         if WHOLE_TEXT.contains(&lower.as_str()) {
             return Some(self.text.trim().to_owned()).filter(|text| !text.is_empty());
         }
@@ -260,6 +265,18 @@ fn is_whole(number: &Number) -> bool {
 /// Whether a parameter's name says that it takes arithmetic.
 pub(super) fn is_expression(name: &str) -> bool {
     matches!(name, "expression" | "expr" | "formula" | "equation")
+}
+
+/// Whether a parameter's name says that it takes the path of a file.
+fn is_path(name: &str) -> bool {
+    let last = name.rsplit('_').next().unwrap_or(name);
+    matches!(last, "path" | "file" | "filename")
+}
+
+/// Whether a word has a `/`, or an extension that begins with a letter: no other word names a file.
+fn looks_like_path(word: &str) -> bool {
+    let extension = word.rsplit_once('.').map_or("", |(_, extension)| extension);
+    word.contains('/') || extension.starts_with(|c: char| c.is_ascii_alphabetic())
 }
 
 /// Fields that take the whole text.

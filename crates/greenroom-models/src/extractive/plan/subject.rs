@@ -28,8 +28,10 @@ pub(super) fn subject(question: &str) -> Option<String> {
         let word = lower[end].as_str();
         let gap = end.checked_sub(1).map_or("", |last| &text[words[last].end()..words[end].start]);
         let follows_determiner = end > start && DETERMINERS.contains(&lower[end - 1].as_str());
-        let is_verb =
-            is_one_of(VERBS, word) && (has_verb || word.ends_with('s')) && !follows_determiner;
+        let is_participle = end + 1 == words.len() && (word == "born" || word.ends_with("ed"));
+        let is_verb = (is_one_of(VERBS, word) && (has_verb || word.ends_with('s'))
+            || is_participle)
+            && !follows_determiner;
         if end > start && (gap.contains([',', ';', ':', '(']) || STOPS.contains(&word) || is_verb) {
             break;
         }
@@ -54,8 +56,14 @@ pub(super) fn has_open_pronoun(question: &str) -> bool {
     lower.iter().enumerate().any(|(i, word)| is_open(&lower, i, word))
 }
 
-/// "it", "its", "they"; and "this", "that", "these" and "those" with no noun and no clause of their
-/// own after them. "it is", "is it possible", "there" and the like stay.
+/// Whether a question has a pronoun that stands for one person.
+pub(super) fn has_person_pronoun(question: &str) -> bool {
+    let is_person = |word: &str| matches!(word, "he" | "she" | "him" | "his" | "her");
+    words(question).iter().any(|word| is_person(&word.text.to_lowercase()))
+}
+
+/// "it", "its", "she", "they"; "there" at the end; and "this", "that", "these" and "those" with no noun and no clause of their
+/// own after them. "it is", "is it possible", "are there" and the like stay.
 fn is_open(lower: &[String], i: usize, word: &str) -> bool {
     let next = lower.get(i + 1).map(String::as_str);
     let before = i.checked_sub(1).map(|i| lower[i].as_str());
@@ -63,7 +71,9 @@ fn is_open(lower: &[String], i: usize, word: &str) -> bool {
         "it" => {
             !matches!(next, Some("possible" | "true" | "necessary" | "worth" | "better" | "that"))
         }
-        "its" | "they" | "them" | "their" | "theirs" | "he" | "she" | "him" | "his" => true,
+        "its" | "their" | "his" | "her" => !follows_relative(&lower[..i]),
+        "they" | "them" | "theirs" | "he" | "she" | "him" => true,
+        "there" => next.is_none() && !matches!(before, Some("is" | "are" | "was" | "were") | None),
         "this" | "these" | "those" => {
             next.is_none_or(|next| is_function_word(next) || is_one_of(VERBS, next))
         }
@@ -74,6 +84,17 @@ fn is_open(lower: &[String], i: usize, word: &str) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether words end in a relative clause, whose noun is what a possessive after it stands for: "a
+/// message that crashes its actor".
+fn follows_relative(before: &[String]) -> bool {
+    before.windows(2).any(|pair| {
+        let [noun, relative] = [pair[0].as_str(), pair[1].as_str()];
+        matches!(relative, "that" | "which" | "who")
+            && !is_function_word(noun)
+            && !IMPERATIVES.contains(&noun)
+    })
 }
 
 /// The question with its open pronouns replaced by the subject; a possessive gets `'s`.
@@ -87,8 +108,13 @@ pub(super) fn with_subject(question: &str, subject: &str) -> String {
             continue;
         }
         text.push_str(&question[at..word.start]);
+        text.push_str(if lower[i] == "there" { "at " } else { "" });
         text.push_str(subject);
-        if matches!(lower[i].as_str(), "its" | "their" | "theirs" | "his") {
+        let is_owner = match lower[i].as_str() {
+            "her" => lower.get(i + 1).is_some_and(|next| !is_function_word(next)),
+            pronoun => matches!(pronoun, "its" | "their" | "theirs" | "his"),
+        };
+        if is_owner {
             text.push_str(if subject.ends_with('s') { "'" } else { "'s" });
         }
         at = word.end();

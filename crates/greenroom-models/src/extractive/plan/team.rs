@@ -73,7 +73,9 @@ impl<'a> Team<'a> {
         for (i, noun) in sum.lookups.iter().enumerate() {
             expression =
                 expression.replace(&format!("{{{i}}}"), &format!("{{{}}}", id(n_first + i)));
-            tasks.push(PlannedTask::new(&id(n_first + i), research, format!("What is {noun}?")));
+            // "How much", because nothing but a number can be calculated with.
+            let question = format!("How much is {noun}?");
+            tasks.push(PlannedTask::new(&id(n_first + i), research, question));
         }
         let needs = tasks.iter().map(|task| task.id.clone()).collect();
         let task = PlannedTask::new(&id(n_first + sum.lookups.len()), role, part)

@@ -103,6 +103,20 @@ fn a_question_of_several_parts_is_split() {
         "Explain supervisors and describe what its children are.",
         &["research: Explain supervisors", "research: describe what supervisors' children are."],
     );
+    check(
+        "What is a slot? What happens to a message that crashes its actor?",
+        &[
+            "research: What is a slot?",
+            "research: What happens to a message that crashes its actor?",
+        ],
+    );
+    check(
+        "When was the Halifax site opened, and how many people work there?",
+        &[
+            "research: When was the Halifax site opened?",
+            "research: how many people work at the Halifax site?",
+        ],
+    );
     check("I use Rust. How do I start?", &["research: I use Rust. How do I start?"]);
     check("Hello! What is a slot? Thanks.", &["research: What is a slot?"]);
 }
@@ -139,7 +153,7 @@ fn what_can_be_computed_goes_to_the_tools() {
     check(
         "what is 4 times the default mailbox capacity",
         &[
-            "research: What is the default mailbox capacity?",
+            "research: How much is the default mailbox capacity?",
             r#"tools: what is 4 times the default mailbox capacity = calculate {"expression":"4 * {t1}"} <- t1"#,
         ],
     );
@@ -147,8 +161,8 @@ fn what_can_be_computed_goes_to_the_tools() {
         "What is a slot, and what is the retry limit plus the default capacity?",
         &[
             "research: What is a slot?",
-            "research: What is the retry limit?",
-            "research: What is the default capacity?",
+            "research: How much is the retry limit?",
+            "research: How much is the default capacity?",
             r#"tools: what is the retry limit plus the default capacity? = calculate {"expression":"{t2} + {t3}"} <- t2 <- t3"#,
         ],
     );
@@ -205,6 +219,54 @@ fn a_follow_up_takes_its_subject_from_the_conversation() {
     check("How does a run end?", "What about a task?", "a task (run end)?");
     check("What is a slot?", "What is a mailbox?", "What is a mailbox?");
     check("What is a slot?", "What is a run?", "What is a run?");
+}
+
+#[test]
+fn a_follow_up_finds_its_subject_through_several_exchanges() {
+    let check = |conversation: &[(&str, &str)], question: &str, expect: &str| {
+        let exchange = |(question, answer): &(&str, &str)| Exchange {
+            question: (*question).into(),
+            answer: (*answer).into(),
+        };
+        let conversation = conversation.iter().map(exchange).collect();
+        let plan = plan(&PlanBrief { conversation, ..brief(question) });
+        assert_eq!(written(&plan), [format!("research: {expect}")], "{question}");
+    };
+    let weighed =
+        [("What is the Alke?", "It is large."), ("How much does it weigh?", "142 tonnes.")];
+    check(&weighed, "and its rated power?", "What is the Alke's rated power?");
+    check(&weighed, "Who designed it?", "Who designed the Alke?");
+    let chief =
+        ("Who is the chief executive of Acme Tidal?", "The chief of Acme Tidal is Amara Okafor.");
+    check(&[chief], "When was she born?", "When was Amara Okafor born?");
+    check(&[chief], "Who is her husband?", "Who is Amara Okafor's husband?");
+    check(&[chief], "Who works for her?", "Who works for Amara Okafor?");
+    let born = ("When was she born?", "She was born in Enugu.");
+    check(&[chief, born], "Where does she live?", "Where does Amara Okafor live?");
+    let born = ("When was Mei Tanaka born?", "In Kyoto Prefecture, on a Monday.");
+    check(&[born], "Where does she live?", "Where does Mei Tanaka live?");
+}
+
+#[test]
+fn a_path_is_a_path_and_no_other_words() {
+    let plan_of = |question: &str| {
+        let mut brief = brief(question);
+        brief.agents[1].tools.push(ToolCard {
+            name: "read_file".into(),
+            description: String::new(),
+            parameters: json!({ "properties": { "path": { "type": "string" } }, "required": ["path"] }),
+        });
+        written(&plan(&brief))
+    };
+    for question in
+        ["What is the maximum size of a file that is read?", "Who may read a file of Acme Tidal?"]
+    {
+        assert_eq!(plan_of(question), [format!("research: {question}")]);
+    }
+    for question in ["Read the file docs/a.md.", "Read the file `docs/a.md`"] {
+        let call = r#"read_file {"path":"docs/a.md"}"#;
+        assert_eq!(plan_of(question), [format!("tools: {question} = {call}")]);
+    }
 }
 
 #[test]

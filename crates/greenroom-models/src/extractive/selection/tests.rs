@@ -108,3 +108,14 @@ fn a_list_that_is_asked_for_is_given_as_a_list() {
     check(&[features], "What are the features of Acme?", &["fast as the wind", "small and light"]);
     check(&[features], "What is Acme?", &["Acme has features."]);
 }
+
+#[test]
+fn the_sentence_that_introduces_steps_says_how() {
+    check(
+        &[
+            "Alke: The first Alke was installed on 9 September.\n\nTo install an Alke:\n\n1. Tow it.\n2. Grout it.",
+        ],
+        "How do I install an Alke?",
+        &["To install an Alke:"],
+    );
+}

@@ -91,9 +91,7 @@ impl Kind {
             Self::Count | Self::Number => new().any(|word| {
                 is_quantity(word.text) && !text[..word.start].ends_with(['#', '/', '='])
             }),
-            Self::Time => {
-                new().any(|word| is_year(word.text) || MONTHS.contains(&lower(word).as_str()))
-            }
+            Self::Time => new().any(|word| is_year(word.text) || is_month(word.text)),
             Self::Person => has_name(text, &words, &is_in_question),
             Self::Place => words.windows(2).any(|pair| {
                 matches!(pair[0].text, "in" | "at" | "of" | "from" | "near" | "In" | "At" | "From")
@@ -114,7 +112,13 @@ fn is_quantity(word: &str) -> bool {
         || is_one_of(NUMBER_WORDS, &word.to_lowercase())
 }
 
-fn is_year(word: &str) -> bool {
+/// Whether a word is the name of a month, or "century".
+pub(crate) fn is_month(word: &str) -> bool {
+    MONTHS.contains(&word.to_lowercase().as_str())
+}
+
+/// Whether a word can be a year of our calendar.
+pub(crate) fn is_year(word: &str) -> bool {
     word.len() == 4 && word.parse().is_ok_and(|year: u32| (1000..2200).contains(&year))
 }
 

@@ -160,7 +160,9 @@ pub(crate) fn negates(text: &str) -> bool {
 }
 
 fn push(units: &mut Vec<Unit>, piece: &str, unit: Unit) {
-    if is_link_only(piece) || piece.contains("![") {
+    // An image says nothing, be it of Markdown or of HTML; code about images does.
+    let is_image = piece.contains("![") || unit.kind != UnitKind::Code && piece.contains("src=\"");
+    if is_link_only(piece) || is_image {
         return;
     }
     let text = match unit.kind {

@@ -52,6 +52,16 @@ fn a_passage_is_cut_into_units_that_can_be_quoted() {
 }
 
 #[test]
+fn badges_are_no_text_however_many_there_are() {
+    let badge = "[<img alt=\"build status\" src=\"https://img.example/a/ci.yml?branch=main\" \
+        height=\"20\">](https://b.example/actions?query=branch%3Amain)\n";
+    check(
+        &format!("{}\nText goes on here.", badge.repeat(8)),
+        &[(UnitKind::Sentence, "Text goes on here.")],
+    );
+}
+
+#[test]
 fn what_is_denied_is_not_quoted_without_the_denial() {
     check("It is not true [1] that a run never ends.", &[(UnitKind::Sentence, "It is not true")]);
 }

@@ -27,7 +27,7 @@ pub mod mailbox;
 pub mod router;
 pub mod supervision;
 
-mod random;
+pub mod random;
 
 /// The crate that [`tool::Tool::Input`] schemas come from, for users' derives.
 pub use schemars;

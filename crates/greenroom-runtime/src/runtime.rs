@@ -14,6 +14,7 @@ use std::time::Duration;
 use greenroom_core::ids::{AgentId, RunId};
 use greenroom_core::journal::Journal;
 use greenroom_core::mailbox::MailboxSpec;
+use greenroom_core::random::SplitMix64;
 use greenroom_core::supervision::{
     AdminError, ChildInfo, ChildSpec, ExitReason, Restart, SupervisorSpec,
 };
@@ -62,7 +63,7 @@ struct Inner {
     team: SupervisorRef,
     partitions: Vec<SupervisorRef>,
     registry: Registry,
-    n_ids: Mutex<u64>,
+    random: Mutex<SplitMix64>,
     /// Cancelled once the root supervisor has ended and everything below it is closed.
     over: CancellationToken,
     /// Room for runs.
@@ -287,15 +288,9 @@ impl Runtime {
         RunId::from_bits(u128::from(high) << 64 | u128::from(low))
     }
 
-    /// SplitMix64 (Steele, Lea, Flood, OOPSLA 2014) over the runtime's seed. It makes ids distinct; ids
-    /// are no secrets.
+    /// It makes ids distinct and jitter differ; ids are no secrets.
     fn next_random(&self) -> u64 {
-        let mut state = self.inner.n_ids.lock().unwrap_or_else(PoisonError::into_inner);
-        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = *state;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^ (bits >> 31)
+        self.inner.random.lock().unwrap_or_else(PoisonError::into_inner).bits()
     }
 }
 

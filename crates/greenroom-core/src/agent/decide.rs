@@ -125,7 +125,7 @@ impl Machine {
         let doubled = 2_u32.saturating_pow(attempt.saturating_sub(1));
         let delay = limits.retry_delay_min.saturating_mul(doubled).min(limits.retry_delay_max);
         let salt = u64::from(turn) << 32 | u64::from(attempt);
-        let share = crate::random::unit(self.seed ^ salt);
+        let share = crate::random::SplitMix64::new(self.seed ^ salt).unit();
         delay - delay.mul_f64(share / 4.0)
     }
 

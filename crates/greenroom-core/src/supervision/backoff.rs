@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use crate::random::SplitMix64;
 use crate::supervision::SpecError;
 
 /// Waiting that doubles with every failure in a row.
@@ -81,18 +82,16 @@ impl Backoff {
 
 /// A stream of reproducible chances: SplitMix64, one step of the seed for each.
 #[derive(Debug, Clone)]
-pub(super) struct Chance(u64);
+pub(super) struct Chance(SplitMix64);
 
 impl Chance {
     pub(super) fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(SplitMix64::new(seed))
     }
 
     /// The next number in [0, 1).
     fn unit(&mut self) -> f64 {
-        let unit = crate::random::unit(self.0);
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        unit
+        self.0.unit()
     }
 }
 

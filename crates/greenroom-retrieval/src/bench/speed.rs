@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use greenroom_core::random::SplitMix64;
 use greenroom_core::retriever::{Query, Retriever};
 use greenroom_core::time::Clock;
 
@@ -153,7 +154,7 @@ struct Language {
     words: Vec<String>,
     /// Cumulated frequencies (Zipf).
     below: Vec<f64>,
-    state: u64,
+    random: SplitMix64,
 }
 
 impl Language {
@@ -181,21 +182,12 @@ impl Language {
                 sum
             })
             .collect();
-        Self { words, below, state: seed }
-    }
-
-    /// SplitMix64 (Steele, Lea and Flood 2014).
-    fn random(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        Self { words, below, random: SplitMix64::new(seed) }
     }
 
     fn word(&mut self) -> &str {
         let total = self.below[self.below.len() - 1];
-        let at = (self.random() >> 11) as f64 / (1_u64 << 53) as f64 * total;
+        let at = self.random.unit() * total;
         let rank = self.below.partition_point(|&below| below < at);
         &self.words[rank.min(self.words.len() - 1)]
     }
@@ -207,9 +199,9 @@ impl Language {
         while text.len() < FILE_BYTES {
             text.push_str("\n\n## ");
             self.words_into(&mut text, 3);
-            for _ in 0..2 + self.random() % 3 {
+            for _ in 0..2 + self.random.bits() % 3 {
                 text.push_str("\n\n");
-                let n_words = 60 + (self.random() % 80) as usize;
+                let n_words = 60 + (self.random.bits() % 80) as usize;
                 self.words_into(&mut text, n_words);
             }
         }

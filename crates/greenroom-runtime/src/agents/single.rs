@@ -45,13 +45,12 @@ pub struct AgentBuilder<T = String> {
 
 impl AgentBuilder {
     pub(crate) fn new(runtime: Runtime, id: AgentId) -> Self {
-        let timeouts = Timeouts { model: Duration::from_secs(300), tool: Duration::from_secs(60) };
         Self {
             runtime,
             spec: AgentSpec::new(id),
             model: None,
             tools: Vec::new(),
-            timeouts,
+            timeouts: Timeouts::default(),
             budget: Budget::default(),
             output: PhantomData,
         }

@@ -70,6 +70,12 @@ pub(crate) struct Timeouts {
     pub(crate) tool: Duration,
 }
 
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { model: Duration::from_secs(300), tool: Duration::from_secs(60) }
+    }
+}
+
 pub(crate) enum TurnMessage {
     Stored(Stored),
     Replied { turn: u32, attempt: u32, result: ModelResult },

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use greenroom_core::ids::AgentId;
 use greenroom_core::journal::{Journal, MemoryJournal};
+use greenroom_core::random::SplitMix64;
 use greenroom_core::supervision::{
     ChildSpec, ExitReason, Intensity, Strategy, SupervisionEvent, SupervisorSpec,
 };
@@ -114,7 +115,7 @@ impl RuntimeBuilder {
                 team,
                 partitions,
                 registry: Registry::default(),
-                n_ids: Mutex::new(seed),
+                random: Mutex::new(SplitMix64::new(seed)),
                 over,
                 runs: Arc::new(Semaphore::new(self.runs_max.clamp(1, Semaphore::MAX_PERMITS))),
             }),

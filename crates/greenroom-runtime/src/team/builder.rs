@@ -54,7 +54,6 @@ pub struct TeamBuilder {
 
 impl TeamBuilder {
     pub(crate) fn new(runtime: Runtime) -> Self {
-        let timeouts = Timeouts { model: Duration::from_secs(300), tool: Duration::from_secs(60) };
         Self {
             runtime,
             model: None,
@@ -62,7 +61,7 @@ impl TeamBuilder {
             sources: Vec::new(),
             tools: Vec::new(),
             specialists: Vec::new(),
-            timeouts,
+            timeouts: Timeouts::default(),
             limits: TurnLimits::default(),
         }
     }

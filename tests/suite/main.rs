@@ -5,6 +5,7 @@ mod agents;
 mod house;
 mod mailboxes;
 mod pages;
+mod resilience;
 mod seams;
 mod supervision;
 mod support;

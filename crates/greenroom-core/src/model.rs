@@ -15,6 +15,12 @@ use crate::budget::Usage;
 use crate::message::{Message, ToolCall};
 use crate::tool::ToolSpec;
 
+mod caller;
+mod meta;
+
+pub use caller::Caller;
+pub use meta::{LimitHint, RateLimitHints, ResponseMeta};
+
 /// A stream of a model's reply.
 pub type ChatStream = BoxStream<'static, Result<ChatEvent, ModelError>>;
 
@@ -57,6 +63,8 @@ pub struct ChatRequest {
     pub output: Option<Arc<OutputSchema>>,
     /// The most tokens that the reply may have.
     pub output_tokens_max: Option<u32>,
+    /// Who asks. Never sent to the provider, the idempotency key excepted.
+    pub caller: Caller,
 }
 
 /// A JSON shape that a model's final text must have.
@@ -76,6 +84,9 @@ pub enum ChatEvent {
     TextDelta(String),
     /// More of the model's reasoning, which is shown but never part of the answer.
     ReasoningDelta(String),
+    /// What the provider said about itself and not about the question. A provider sends it as soon as
+    /// it has the headers of the response, also when an error follows.
+    Meta(ResponseMeta),
     /// The whole reply; always last.
     Finished(ChatReply),
 }

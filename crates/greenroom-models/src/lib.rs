@@ -4,4 +4,6 @@
 
 mod extractive;
 
+pub mod headers;
+
 pub use extractive::Extractive;

@@ -173,6 +173,6 @@ impl Machine {
         let tools =
             if self.offers_tools(turn) { Arc::clone(&self.spec.tools) } else { Arc::from([]) };
         let output = self.spec.output.as_ref().map(|(schema, _)| Arc::clone(schema));
-        ChatRequest { messages, tools, output, output_tokens_max: None }
+        ChatRequest { messages, tools, output, ..ChatRequest::default() }
     }
 }

@@ -69,10 +69,9 @@ pub async fn chat_model_failure(
         Some(Err(error)) => error,
         other => panic!("{label}: the last event should be an error: {other:?}"),
     };
-    let is_delta = |event: &Result<ChatEvent, _>| {
-        matches!(event, Ok(ChatEvent::TextDelta(_) | ChatEvent::ReasoningDelta(_)))
-    };
-    assert!(events.iter().all(is_delta), "{label}: only deltas precede an error: {events:?}");
+    let may_precede =
+        |event: &Result<ChatEvent, _>| !matches!(event, Ok(ChatEvent::Finished(_)) | Err(_));
+    assert!(events.iter().all(may_precede), "{label}: only deltas precede an error: {events:?}");
     assert!(!error.message.is_empty(), "{label}: the error says nothing");
     assert!(!error.model.is_empty(), "{label}: the error does not name its model");
     error

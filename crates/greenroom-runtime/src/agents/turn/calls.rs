@@ -9,7 +9,7 @@ use greenroom_core::ids::CallId;
 use greenroom_core::journal::Event;
 use greenroom_core::message::{Message, ToolOutcome};
 use greenroom_core::model::{
-    ChatEvent, ChatModel, ChatReply, ChatRequest, ModelError, ModelErrorKind,
+    Caller, ChatEvent, ChatModel, ChatReply, ChatRequest, ModelError, ModelErrorKind,
 };
 use greenroom_core::retriever::{Query, fuse};
 use greenroom_core::tool::{ToolContext, ToolError, ToolErrorKind};
@@ -33,7 +33,7 @@ impl TurnAgent {
         turn: u32,
         attempt: u32,
         delay: Duration,
-        request: ChatRequest,
+        mut request: ChatRequest,
         context: &Context<'_, Self>,
     ) {
         let estimate = estimated_tokens(&request.messages);
@@ -45,6 +45,7 @@ impl TurnAgent {
         let (model, events) = (Arc::clone(&self.setup.model), self.setup.events.clone());
         let (agent, is_answer) = (self.id(), self.setup.is_answer);
         let deadline = delay.saturating_add(self.setup.timeouts.model);
+        request.caller = self.caller(turn, attempt, deadline);
         let call = async move {
             if !delay.is_zero() {
                 tokio::time::sleep(delay).await;
@@ -61,6 +62,20 @@ impl TurnAgent {
         };
         let message = move |result| TurnMessage::Replied { turn, attempt, result };
         context.shielded("model", deadline, call, message);
+    }
+
+    /// What the model, and the limits around it, are told of this agent. A call keeps its key in every
+    /// try and across crashes.
+    fn caller(&self, turn: u32, attempt: u32, deadline: Duration) -> Caller {
+        let stream = &self.setup.stream;
+        let tasks = stream.path().split('/').filter(|task| !task.is_empty());
+        Caller {
+            run: Some(stream.run()),
+            depth: u32::try_from(tasks.count()).unwrap_or(u32::MAX),
+            attempt,
+            idempotency_key: Some(format!("{stream}/{turn}").into()),
+            deadline: Some(self.setup.clock.now().after(deadline)),
+        }
     }
 
     pub(super) fn replied(&mut self, turn: u32, attempt: u32, result: &ModelResult) {

@@ -1,0 +1,4 @@
+//! What protects a provider from its callers and callers from their provider, row by row: breaker,
+//! retries, limits, deadlines, shedding, fairness.
+
+mod callers;

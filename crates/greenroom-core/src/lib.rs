@@ -23,6 +23,7 @@ pub mod journal;
 pub mod report;
 
 pub mod agent;
+pub mod fault;
 pub mod mailbox;
 pub mod router;
 pub mod supervision;

@@ -4,6 +4,7 @@ pub(crate) mod address;
 pub(crate) mod dead_letters;
 pub(crate) mod effect;
 pub(crate) mod envelope;
+pub(crate) mod faults;
 pub(crate) mod shell;
 pub(crate) mod slot;
 

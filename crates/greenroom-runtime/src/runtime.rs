@@ -11,6 +11,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use greenroom_core::fault::Faults;
 use greenroom_core::ids::{AgentId, RunId};
 use greenroom_core::journal::Journal;
 use greenroom_core::mailbox::MailboxSpec;
@@ -59,6 +60,7 @@ struct Inner {
     dead_letters: Arc<DeadLetters>,
     journal: Arc<dyn Journal>,
     clock: Arc<dyn Clock>,
+    faults: Option<Arc<dyn Faults>>,
     root: SupervisorRef,
     team: SupervisorRef,
     partitions: Vec<SupervisorRef>,
@@ -73,7 +75,7 @@ struct Inner {
 impl Runtime {
     /// A runtime to be configured.
     pub fn builder() -> RuntimeBuilder {
-        RuntimeBuilder { journal: None, clock: None, seed: None, runs_max: 100_000 }
+        RuntimeBuilder { journal: None, clock: None, faults: None, seed: None, runs_max: 100_000 }
     }
 
     /// Starts a runtime with the defaults.
@@ -263,7 +265,8 @@ impl Runtime {
         mailbox: MailboxSpec,
     ) -> Arc<Slot<M>> {
         let dead_letters = Arc::clone(&self.inner.dead_letters);
-        Arc::new(Slot::new(id, role.into(), mailbox, dead_letters))
+        let slot = Slot::new(id, role.into(), mailbox, dead_letters);
+        Arc::new(slot.with_faults(self.inner.faults.clone()))
     }
 
     pub(crate) fn agent_start<A: Actor>(

@@ -13,6 +13,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::actor::dead_letters::DeadReason;
 use crate::actor::effect::EffectError;
 use crate::actor::envelope::{Asker, Envelope, Refused};
+use crate::actor::faults;
 use crate::actor::slot::Slot;
 use crate::inspect::AgentInfo;
 
@@ -143,6 +144,12 @@ impl<M: Send + 'static> AgentRef<M> {
             Some(reason) => AskError::Dead(reason.clone()),
             None => AskError::NoReply,
         });
+        let answer = match answer {
+            Ok(answer) => {
+                faults::at_reply(&self.slot).await.map_or(Err(AskError::NoReply), |()| Ok(answer))
+            }
+            refused => refused,
+        };
         // Answered or refused, nobody is left to be told that the asker has gone.
         drop(guard.disarm());
         answer

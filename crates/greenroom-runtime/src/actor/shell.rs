@@ -6,12 +6,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use greenroom_core::fault::INJECTED;
+use greenroom_core::mailbox::Lease;
 use greenroom_core::supervision::ExitReason;
 use ractor::{ActorProcessingErr, ActorRef};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::actor::effect::{Effects, panic_text};
-use crate::actor::envelope::Signal;
+use crate::actor::envelope::{Envelope, Signal};
+use crate::actor::faults::{self, Held, Strike};
 use crate::actor::slot::Slot;
 use crate::actor::{Actor, Context, Failure};
 use crate::inspect::AgentState;
@@ -95,6 +98,7 @@ impl<A: Actor> ractor::Actor for Shell<A> {
             n_timers: Arc::default(),
             has_overrun: AtomicBool::new(false),
         };
+        faults::at_start(&self.slot, generation).await.map_err(Ended)?;
         let mut is_stopping = false;
         let life = caught(|| {
             let mut life =
@@ -135,11 +139,15 @@ impl<A: Actor> ractor::Actor for Shell<A> {
                 return Err(Ended(reason).into());
             }
         }
-        let handled = self.handle_batch(&myself, life);
+        let mut handled = self.handle_batch(&myself, life, None);
+        while let Ok(Some(held)) = handled {
+            handled = self.handle_batch(&myself, life, held.waited().await);
+        }
         if handled.is_err() {
             self.slot.detach(life.effects.generation, AgentState::Restarting);
         }
-        Ok(handled?)
+        handled?;
+        Ok(())
     }
 
     async fn post_stop(
@@ -158,10 +166,31 @@ impl<A: Actor> ractor::Actor for Shell<A> {
 }
 
 impl<A: Actor> Shell<A> {
-    fn handle_batch(&self, myself: &ActorRef<Signal>, life: &mut Life<A>) -> Result<(), Ended> {
+    /// Handles messages, beginning with the one that was delayed, until there are none for now or one is
+    /// to be delayed.
+    fn handle_batch(
+        &self,
+        myself: &ActorRef<Signal>,
+        life: &mut Life<A>,
+        mut delayed: Option<Lease<Envelope<A::Message>>>,
+    ) -> Result<Option<Box<Held<'_, A::Message>>>, Ended> {
         for _ in 0..BATCH {
-            let Some(lease) = self.slot.lease(life.effects.takes_work()) else {
-                return fault(std::mem::take(&mut life.crashes_next));
+            let mut struck = fault(std::mem::take(&mut life.crashes_next));
+            let lease = match delayed.take() {
+                Some(lease) => lease,
+                None => {
+                    let Some(lease) = self.slot.lease(life.effects.takes_work()) else {
+                        return struck.map(|()| None);
+                    };
+                    match faults::at_message(&self.slot, lease.delivery) {
+                        Some(Strike::Pause(pause)) => {
+                            return Ok(Some(Held::new(&self.slot, lease, pause)));
+                        }
+                        Some(Strike::Exit(reason)) => struck = Err(Ended(reason)),
+                        None => {}
+                    }
+                    lease
+                }
             };
             let envelope = &lease.message;
             let span =
@@ -172,10 +201,9 @@ impl<A: Actor> Shell<A> {
                 delivery: lease.delivery,
                 is_stopping: false,
             };
-            let crashes = std::mem::take(&mut life.crashes_next);
             let actor = &mut life.actor;
             let handled = span.in_scope(|| {
-                fault(crashes).map_err(|ended| ended.0)?;
+                struck.map_err(|ended| ended.0)?;
                 caught(|| {
                     actor.handle(&envelope.message, &mut context)?;
                     context.effects.check()
@@ -189,20 +217,20 @@ impl<A: Actor> Shell<A> {
             self.slot.done(lease);
             if is_stopping {
                 myself.stop(Some(STOPPED_ITSELF.to_owned()));
-                return Ok(());
+                return Ok(None);
             }
         }
         if self.slot.has_more(life.effects.takes_work()) {
             // A cast to a running actor fails only while it stops, and then nothing is to be woken.
             let _ = myself.cast(Signal::Wake);
         }
-        Ok(())
+        Ok(None)
     }
 }
 
 /// The fault of [`AgentRef::crash_on_purpose`](crate::AgentRef::crash_on_purpose).
 fn fault(is_due: bool) -> Result<(), Ended> {
-    if is_due { Err(Ended(ExitReason::panic("a fault was injected"))) } else { Ok(()) }
+    if is_due { Err(Ended(ExitReason::panic(INJECTED))) } else { Ok(()) }
 }
 
 /// Runs a hook; its failure or panic is an exit reason.

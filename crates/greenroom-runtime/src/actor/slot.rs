@@ -5,6 +5,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use greenroom_core::fault::{Fault, Faults, Point};
 use greenroom_core::ids::AgentId;
 use greenroom_core::mailbox::{Admission, Lane, Lease, Mailbox, MailboxSpec, Overflow, Redelivery};
 use greenroom_core::supervision::ExitReason;
@@ -22,6 +23,8 @@ pub(crate) struct Slot<M> {
     role: Arc<str>,
     spec: MailboxSpec,
     dead_letters: Arc<DeadLetters>,
+    /// What goes wrong on purpose.
+    faults: Option<Arc<dyn Faults>>,
     inner: Mutex<Inner<M>>,
 }
 
@@ -57,7 +60,17 @@ impl<M: Send + 'static> Slot<M> {
             step: None,
             failed_early: None,
         };
-        Self { id, role, spec, dead_letters, inner: Mutex::new(inner) }
+        Self { id, role, spec, dead_letters, faults: None, inner: Mutex::new(inner) }
+    }
+
+    /// The same slot, with faults on purpose.
+    pub(crate) fn with_faults(self, faults: Option<Arc<dyn Faults>>) -> Self {
+        Self { faults, ..self }
+    }
+
+    /// What is to go wrong with what is about to happen.
+    pub(crate) fn strike(&self, point: &Point<'_>) -> Option<Fault> {
+        self.faults.as_ref()?.strike(point)
     }
 
     pub(crate) fn id(&self) -> &AgentId {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use greenroom_core::fault::Faults;
 use greenroom_core::ids::AgentId;
 use greenroom_core::journal::{Journal, MemoryJournal};
 use greenroom_core::random::SplitMix64;
@@ -28,6 +29,7 @@ use crate::supervisor::{Start, SupervisorRef, SupervisorShell, SupervisorStart};
 pub struct RuntimeBuilder {
     pub(super) journal: Option<Arc<dyn Journal>>,
     pub(super) clock: Option<Arc<dyn Clock>>,
+    pub(super) faults: Option<Arc<dyn Faults>>,
     pub(super) seed: Option<u64>,
     pub(super) runs_max: usize,
 }
@@ -42,6 +44,12 @@ impl RuntimeBuilder {
     /// Where time is read. The default is a [`SystemClock`].
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Some(Arc::new(clock));
+        self
+    }
+
+    /// What goes wrong with agents on purpose, to test what holds then. Default nothing.
+    pub fn faults(mut self, faults: impl Faults) -> Self {
+        self.faults = Some(Arc::new(faults));
         self
     }
 
@@ -111,6 +119,7 @@ impl RuntimeBuilder {
                 dead_letters: Arc::default(),
                 journal: self.journal.unwrap_or_else(|| Arc::new(MemoryJournal::new())),
                 clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock::new())),
+                faults: self.faults,
                 root,
                 team,
                 partitions,

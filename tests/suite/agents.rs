@@ -47,7 +47,7 @@ async fn output_that_does_not_fit_is_sent_back_with_what_is_wrong() {
     let requests = calls.requests();
     let last = requests[1].messages.last().cloned();
     assert!(
-        matches!(&last, Some(Message::User { text }) if text.contains("cannot be used")),
+        matches!(&last, Some(Message::User { text, .. }) if text.contains("cannot be used")),
         "{last:?}"
     );
     end(runtime).await;

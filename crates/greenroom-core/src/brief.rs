@@ -28,7 +28,7 @@ impl Brief {
     #[must_use]
     pub fn to_message(&self) -> Message {
         let text = serde_json::to_string(self).expect("a brief has string keys only");
-        Message::User { text }
+        Message::user(text)
     }
 
     /// Reads a brief back from the text of a user message; `None` when it is not one.

@@ -18,6 +18,31 @@ pub struct Usage {
     pub output_tokens: u64,
     /// Tools called.
     pub tool_calls: u64,
+    /// Tokens sent that the provider had in its cache, as far as it said so. Part of the tokens sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_tokens: Option<u64>,
+    /// Tokens sent that the provider put into its cache, as far as it said so. Part of the tokens sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_written_tokens: Option<u64>,
+    /// Tokens received that were reasoning, as far as the provider said so. Part of the tokens received.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_tokens: Option<u64>,
+    /// Requests whose tokens are an estimate of ours, because the provider gave no count to believe.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub estimated_calls: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+/// The sum of what is known; unknown only when both are.
+fn sum(left: Option<u64>, right: Option<u64>) -> Option<u64> {
+    match (left, right) {
+        (Some(left), Some(right)) => Some(left.saturating_add(right)),
+        (known, None) | (None, known) => known,
+    }
 }
 
 impl Usage {
@@ -27,6 +52,10 @@ impl Usage {
         self.input_tokens = self.input_tokens.saturating_add(other.input_tokens);
         self.output_tokens = self.output_tokens.saturating_add(other.output_tokens);
         self.tool_calls = self.tool_calls.saturating_add(other.tool_calls);
+        self.cached_tokens = sum(self.cached_tokens, other.cached_tokens);
+        self.cache_written_tokens = sum(self.cache_written_tokens, other.cache_written_tokens);
+        self.reasoning_tokens = sum(self.reasoning_tokens, other.reasoning_tokens);
+        self.estimated_calls = self.estimated_calls.saturating_add(other.estimated_calls);
     }
 
     /// Tokens sent and received.

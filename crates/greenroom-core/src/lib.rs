@@ -12,9 +12,12 @@ use futures_core::Stream;
 pub mod ids;
 pub mod time;
 
+pub mod embedder;
+pub mod history;
 pub mod message;
 pub mod model;
 pub mod retriever;
+pub mod secret;
 pub mod tool;
 
 pub mod brief;

@@ -12,14 +12,16 @@ use serde_json::Value;
 
 use crate::BoxStream;
 use crate::budget::Usage;
-use crate::message::{Message, ToolCall};
+use crate::message::{Message, Reasoning, ToolCall};
 use crate::tool::ToolSpec;
 
 mod caller;
 mod meta;
+mod options;
 
 pub use caller::Caller;
 pub use meta::{LimitHint, RateLimitHints, ResponseMeta};
+pub use options::{ChatOptions, Effort, ToolChoice};
 
 /// A stream of a model's reply.
 pub type ChatStream = BoxStream<'static, Result<ChatEvent, ModelError>>;
@@ -65,6 +67,8 @@ pub struct ChatRequest {
     pub output_tokens_max: Option<u32>,
     /// Who asks. Never sent to the provider, the idempotency key excepted.
     pub caller: Caller,
+    /// How the reply is to be made. What is left open is the model's own choice.
+    pub options: ChatOptions,
 }
 
 /// A JSON shape that a model's final text must have.
@@ -87,6 +91,16 @@ pub enum ChatEvent {
     /// What the provider said about itself and not about the question. A provider sends it as soon as
     /// it has the headers of the response, also when an error follows.
     Meta(ResponseMeta),
+    /// More of a tool call that the model is writing. It is only shown: the calls that count are those
+    /// of the final event.
+    ToolCallDelta {
+        /// The call's place in the reply, counted from 0.
+        index: usize,
+        /// The tool, with the first piece of each call; empty in the others.
+        name: String,
+        /// More of the arguments' JSON.
+        arguments: String,
+    },
     /// The whole reply; always last.
     Finished(ChatReply),
 }
@@ -96,6 +110,9 @@ pub enum ChatEvent {
 pub struct ChatReply {
     /// The text: the deltas joined.
     pub text: String,
+    /// What the model thought, where its provider wants it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<Reasoning>,
     /// The tools that the model wants called, in its order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tool_calls: Vec<ToolCall>,
@@ -152,13 +169,40 @@ pub struct ModelError {
     /// How long the provider asked callers to wait, when it said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<Duration>,
+    /// What the provider says of trying again, when it says so; it outweighs the kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub should_retry: Option<bool>,
+    /// The status of the HTTP response, or the one that an error inside a stream stands for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The provider's name for the request, for whoever asks its support.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// Whether a part of the reply had been shown before it failed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_partial: bool,
 }
 
 impl ModelError {
-    /// An error of a kind, without a wait.
+    /// An error of a kind, of which nothing else is known.
     #[must_use]
     pub fn new(kind: ModelErrorKind, model: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { kind, model: model.into(), message: message.into(), retry_after: None }
+        Self {
+            kind,
+            model: model.into(),
+            message: message.into(),
+            retry_after: None,
+            should_retry: None,
+            status: None,
+            request_id: None,
+            is_partial: false,
+        }
+    }
+
+    /// Whether the same request may succeed later: what the provider says, and else what the kind says.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.should_retry.unwrap_or_else(|| self.kind.is_retryable())
     }
 }
 
@@ -170,7 +214,9 @@ impl ModelError {
 /// | `Unavailable` | yes | 5xx, 529, connection refused |
 /// | `Timeout` | yes | no first byte, or a stalled stream |
 /// | `Incomplete` | yes | the stream ended before its final event |
-/// | `InvalidReply` | no: the agent repairs it | not an API reply, or not what was asked for |
+/// | `InvalidReply` | no: the agent repairs it | not what the wire or the request calls for |
+/// | `Endpoint` | no | an HTML page, a redirect, a certificate that is not trusted, a wrong path |
+/// | `UnknownModel` | no | 404 that names the model |
 /// | `ContextLength` | no | the conversation is too long |
 /// | `Auth` | no | 401, 403, no key |
 /// | `InvalidRequest` | no | other 4xx |
@@ -189,6 +235,10 @@ pub enum ModelErrorKind {
     Incomplete,
     /// The reply is not what the wire or the request calls for.
     InvalidReply,
+    /// What answers at the address is not the provider's API, or cannot be trusted to be.
+    Endpoint,
+    /// The provider has no model of that name.
+    UnknownModel,
     /// The conversation does not fit the model's context.
     ContextLength,
     /// The credentials are missing or refused.
@@ -215,6 +265,8 @@ impl fmt::Display for ModelErrorKind {
             Self::Timeout => "timed out",
             Self::Incomplete => "reply incomplete",
             Self::InvalidReply => "invalid reply",
+            Self::Endpoint => "not the provider's API",
+            Self::UnknownModel => "no such model",
             Self::ContextLength => "context too long",
             Self::Auth => "not authorised",
             Self::InvalidRequest => "invalid request",
@@ -222,3 +274,6 @@ impl fmt::Display for ModelErrorKind {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -94,15 +94,15 @@ fn reply(request: &ChatRequest) -> ChatReply {
         model_calls: 1,
         input_tokens: request.messages.iter().map(|message| tokens(n_chars(message))).sum(),
         output_tokens: tokens(text.chars().count() + n_chars_called),
-        tool_calls: 0,
+        ..Usage::default()
     };
-    ChatReply { text, tool_calls, finish, usage }
+    ChatReply { text, tool_calls, finish, usage, ..ChatReply::default() }
 }
 
 fn decide(request: &ChatRequest) -> Decision {
     let user = request.messages.iter().rposition(|message| matches!(message, Message::User { .. }));
     let (text, since) = match user.map(|i| (&request.messages[i], &request.messages[i + 1..])) {
-        Some((Message::User { text }, since)) => (text.as_str(), since),
+        Some((Message::User { text, .. }, since)) => (text.as_str(), since),
         _ => ("", &[] as &[Message]),
     };
     match Brief::parse(text) {
@@ -134,8 +134,8 @@ fn numbered(calls: Vec<(String, Value)>, request: &ChatRequest) -> Vec<ToolCall>
 
 fn n_chars(message: &Message) -> usize {
     match message {
-        Message::System { text } | Message::User { text } => text.chars().count(),
-        Message::Assistant { text, tool_calls } => {
+        Message::System { text } | Message::User { text, .. } => text.chars().count(),
+        Message::Assistant { text, tool_calls, .. } => {
             let n_chars_called: usize =
                 tool_calls.iter().map(|call| call.arguments.to_string().len()).sum();
             text.chars().count() + n_chars_called

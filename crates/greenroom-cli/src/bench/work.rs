@@ -67,7 +67,11 @@ impl Loop {
                 return Some(reply.text);
             }
             let tool_calls = reply.tool_calls.clone();
-            messages.push(Message::Assistant { text: reply.text, tool_calls });
+            messages.push(Message::Assistant {
+                text: reply.text,
+                reasoning: reply.reasoning,
+                tool_calls,
+            });
             for ToolCall { id: call, name, arguments } in reply.tool_calls {
                 let context = ToolContext::new(call.clone(), call.as_str());
                 let outcome = self.tool.call_json(arguments, context).await.into();

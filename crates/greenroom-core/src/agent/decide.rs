@@ -105,7 +105,7 @@ impl Machine {
     fn after_failure(&self, turn: u32, attempt: u32, error: &ModelError) -> Vec<Event> {
         let attempts_max = self.spec.limits.attempts_max;
         let asked = error.retry_after.filter(|wait| !wait.is_zero());
-        let is_final = !error.kind.is_retryable()
+        let is_final = !error.is_retryable()
             || attempt >= attempts_max
             || asked.is_some_and(|wait| wait > RETRY_AFTER_MAX);
         if is_final {

@@ -216,7 +216,8 @@ impl Machine {
         }
         self.calls = open_calls(&self.spec, turn, &reply.tool_calls, &mut self.made);
         let tool_calls = self.calls.iter().map(|open| open.call.clone()).collect();
-        let message = Message::Assistant { text: reply.text.clone(), tool_calls };
+        let (text, reasoning) = (reply.text.clone(), reply.reasoning.clone());
+        let message = Message::Assistant { text, reasoning, tool_calls };
         Arc::make_mut(&mut self.messages).push(message);
         self.objection = None;
         self.phase = Phase::Tools { turn };

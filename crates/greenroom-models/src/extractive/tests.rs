@@ -75,7 +75,7 @@ fn the_deltas_are_the_text_and_the_reply_is_counted() {
         answer_brief("What is a slot?", &["A slot is the record of one agent.".into()]);
     let message = brief.to_message();
     let n_chars = match &message {
-        Message::User { text } => text.chars().count() as u64,
+        Message::User { text, .. } => text.chars().count() as u64,
         _ => 0,
     };
     let (deltas, reply) = events(request(vec![message]));
@@ -85,7 +85,7 @@ fn the_deltas_are_the_text_and_the_reply_is_counted() {
         model_calls: 1,
         input_tokens: n_chars.div_ceil(4),
         output_tokens: 10,
-        tool_calls: 0,
+        ..Usage::default()
     };
     assert_eq!((reply.finish, reply.usage), (FinishReason::Stop, usage));
 }
@@ -105,7 +105,11 @@ fn calls_have_ids_of_their_own() {
     let (_, first) = events(ChatRequest { tools: Arc::clone(&tools), ..request(messages.clone()) });
     assert_eq!(first.finish, FinishReason::ToolCalls);
     assert_eq!(first.tool_calls[0].id.as_str(), "call_1");
-    messages.push(Message::Assistant { text: String::new(), tool_calls: first.tool_calls });
+    messages.push(Message::Assistant {
+        text: String::new(),
+        reasoning: None,
+        tool_calls: first.tool_calls,
+    });
     let text = "Jon Luther was chairman of Dunkin Brands.";
     let passage =
         json!({ "source": "a.md", "start_line": 1, "end_line": 1, "score": 1.0, "text": text });

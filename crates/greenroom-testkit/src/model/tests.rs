@@ -51,10 +51,10 @@ async fn a_call_beyond_the_script_names_its_number() {
 #[tokio::test(start_paused = true)]
 async fn a_function_sees_the_request() {
     let model = ScriptedModel::answering(|request: &ChatRequest| match &request.messages[0] {
-        Message::User { text } if text == "fail" => {
+        Message::User { text, .. } if text == "fail" => {
             ScriptedReply::error(ModelErrorKind::RateLimited)
         }
-        Message::User { text } => ScriptedReply::text(text.to_uppercase()),
+        Message::User { text, .. } => ScriptedReply::text(text.to_uppercase()),
         _ => ScriptedReply::text(""),
     });
     assert_eq!(events(&model, "hi").await.first(), Some(&delta("HI")));

@@ -19,7 +19,13 @@ fn limits(limits: TurnLimits) -> AgentSpec {
 
 #[test]
 fn a_model_calls_a_tool_reads_the_outcome_and_answers() {
-    let usage = Usage { input_tokens: 10, output_tokens: 2, model_calls: 9, tool_calls: 9 };
+    let usage = Usage {
+        input_tokens: 10,
+        output_tokens: 2,
+        model_calls: 9,
+        tool_calls: 9,
+        ..Usage::default()
+    };
     let model = |turn, _| {
         Ok(match turn {
             1 => ChatReply { usage, ..ChatReply::calls([call("put", json!(1))]) },
@@ -36,6 +42,7 @@ fn a_model_calls_a_tool_reads_the_outcome_and_answers() {
             Message::user("go"),
             Message::Assistant {
                 text: String::new(),
+                reasoning: None,
                 tool_calls: vec![ToolCall { id: id.into(), ..call("put", json!(1)) }],
             },
             Message::Tool {
@@ -46,7 +53,13 @@ fn a_model_calls_a_tool_reads_the_outcome_and_answers() {
         ]
     );
     // What the provider says of calls is not counted: calls are counted when they are made.
-    let usage = Usage { model_calls: 2, input_tokens: 20, output_tokens: 4, tool_calls: 1 };
+    let usage = Usage {
+        model_calls: 2,
+        input_tokens: 20,
+        output_tokens: 4,
+        tool_calls: 1,
+        ..Usage::default()
+    };
     assert_eq!(done.reported, [Ok(Report { usage, ..Report::text("stored") })]);
 }
 

@@ -58,7 +58,13 @@ fn a_question_is_planned_researched_and_answered() {
             answer: format!("{quote} [1]"),
             citations: vec![Citation { source: "t1".into(), start_line: 1, end_line: 1, quote }],
             passages: vec![passage("t1", &fact("t1"))],
-            usage: Usage { model_calls: 3, input_tokens: 30, output_tokens: 3, tool_calls: 6 },
+            usage: Usage {
+                model_calls: 3,
+                input_tokens: 30,
+                output_tokens: 3,
+                tool_calls: 6,
+                ..Usage::default()
+            },
             ..Outcome::without_answer(Status::Completed, None)
         }]
     );

@@ -17,8 +17,16 @@ pub(super) type Result = std::result::Result<Report, TaskFailure>;
 pub(super) type Agents<'a> = dyn Fn(&Assignment) -> Result + 'a;
 
 /// What every attempt at a task costs.
-pub(super) const COST: Usage =
-    Usage { model_calls: 1, input_tokens: 10, output_tokens: 1, tool_calls: 2 };
+pub(super) const COST: Usage = Usage {
+    model_calls: 1,
+    input_tokens: 10,
+    output_tokens: 1,
+    tool_calls: 2,
+    cached_tokens: None,
+    cache_written_tokens: None,
+    reasoning_tokens: None,
+    estimated_calls: 0,
+};
 
 /// A team of `research` and `backup`, who take questions, and `tools`, who calculates.
 pub(super) fn team() -> Vec<AgentCard> {

@@ -75,7 +75,7 @@ fn conversation(question: &str) -> (Vec<Vec<String>>, String) {
             .into_iter()
             .map(|(name, arguments)| ToolCall { id: "c".into(), name, arguments })
             .collect();
-        since.push(Message::Assistant { text: String::new(), tool_calls });
+        since.push(Message::Assistant { text: String::new(), reasoning: None, tool_calls });
         for query in &queries {
             let outcome = ToolOutcome::Ok(json!({ "passages": search(query) }));
             since.push(Message::Tool { call: "c".into(), name: SEARCH.into(), outcome });
@@ -138,7 +138,7 @@ fn a_search_that_brings_nothing_new_is_the_last() {
         let call = ToolCall { id: "c".into(), name: SEARCH.into(), arguments };
         let outcome = ToolOutcome::Ok(json!({ "passages": passages }));
         [
-            Message::Assistant { text: String::new(), tool_calls: vec![call] },
+            Message::Assistant { text: String::new(), reasoning: None, tool_calls: vec![call] },
             Message::Tool { call: "c".into(), name: SEARCH.into(), outcome },
         ]
     };

@@ -253,7 +253,7 @@ fn estimated_tokens(messages: &[Message]) -> u64 {
 
 fn text_len(message: &Message) -> usize {
     match message {
-        Message::System { text } | Message::User { text } | Message::Assistant { text, .. } => {
+        Message::System { text } | Message::User { text, .. } | Message::Assistant { text, .. } => {
             text.len()
         }
         // The outcome's JSON is about as long as what it was parsed from; counting it exactly would

@@ -1,0 +1,49 @@
+//! The embedding seam: texts in, vectors out.
+//!
+//! What the vectors are compared with, and how, is retrieval's business.
+
+use std::sync::Arc;
+
+use crate::BoxFuture;
+use crate::budget::Usage;
+use crate::model::ModelError;
+
+/// A model that turns texts into vectors.
+///
+/// # Contract
+///
+/// There is one vector for each text, in the order of the texts, and all vectors of one embedder have the
+/// same length. No texts give no vectors, and ask nobody. Dropping the future cancels the request. An
+/// embedder does not retry.
+pub trait Embedder: Send + Sync + 'static {
+    /// The model's name; vectors of two embedders of different names must not be compared.
+    fn name(&self) -> &str;
+
+    /// Turns texts into vectors.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError`], for all texts together.
+    fn embed(&self, texts: Arc<[String]>) -> BoxFuture<'static, Result<Embeddings, ModelError>>;
+}
+
+const _: fn(&dyn Embedder) = |_| {};
+
+impl<E: Embedder + ?Sized> Embedder for Arc<E> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn embed(&self, texts: Arc<[String]>) -> BoxFuture<'static, Result<Embeddings, ModelError>> {
+        (**self).embed(texts)
+    }
+}
+
+/// The vectors of some texts.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Embeddings {
+    /// One vector for each text, in the order of the texts.
+    pub vectors: Vec<Vec<f32>>,
+    /// What they cost.
+    pub usage: Usage,
+}

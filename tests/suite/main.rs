@@ -2,6 +2,7 @@
 
 mod actors;
 mod agents;
+mod asks;
 mod faults;
 mod house;
 mod mailboxes;

@@ -5,8 +5,10 @@ pub(crate) mod dead_letters;
 pub(crate) mod effect;
 pub(crate) mod envelope;
 pub(crate) mod faults;
+pub(crate) mod question;
 pub(crate) mod shell;
 pub(crate) mod slot;
+pub(crate) mod trail;
 
 use std::fmt;
 use std::future::Future;
@@ -15,10 +17,13 @@ use std::time::Duration;
 
 use greenroom_core::ids::AgentId;
 use greenroom_core::supervision::{Detail, ExitReason};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::actor::address::{AgentRef, AskError, Reply};
 use crate::actor::effect::{EffectError, Effects};
+use crate::actor::question::{Origin, Question, Tie};
+use crate::actor::trail::Here;
 
 /// A supervised actor.
 ///
@@ -103,8 +108,8 @@ impl fmt::Display for Failure {
 /// What an actor's hook can do.
 pub struct Context<'a, A: Actor> {
     pub(crate) effects: &'a Effects<A::Message>,
-    /// The cancellation of the message that is being handled, when somebody waits for its answer.
-    pub(crate) asker: Option<CancellationToken>,
+    /// The question that is being handled, or that the outcome being handled was worked out for.
+    pub(crate) question: Option<Arc<Question>>,
     pub(crate) delivery: u32,
     pub(crate) is_stopping: bool,
 }
@@ -134,6 +139,21 @@ impl<A: Actor> Context<'_, A> {
         self.effects.generation
     }
 
+    /// When the question that is being handled has to be answered: the deadline of whoever asked, also
+    /// while an outcome of work for that question is handled. `None` when nobody waits for an answer, or
+    /// it was given.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.origin().deadline()
+    }
+
+    /// What the work that this hook starts inherits, for asks inside an effect:
+    /// [`AgentRef::ask_from`](crate::AgentRef::ask_from).
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        Origin::new(self.question.clone(), Here::of(&self.effects.slot))
+    }
+
     /// Ends the incarnation in an orderly way once the hook has returned.
     pub fn stop(&mut self) {
         self.is_stopping = true;
@@ -142,8 +162,9 @@ impl<A: Actor> Context<'_, A> {
     /// Starts work that the hook does not wait for. Its outcome comes back as a message, in the lane that
     /// a full mailbox does not block.
     ///
-    /// The work ends with the incarnation; when the message being handled is an ask, it also ends, with
-    /// [`EffectError::Cancelled`], when the asker goes away. A panic in it is an outcome, not a crash.
+    /// The work ends with the incarnation. When the message being handled is an ask, it has no more time
+    /// than the ask has left, and ends with [`EffectError::Cancelled`] when the asker goes away; see
+    /// [`Origin`]. A panic in it is an outcome, not a crash.
     pub fn effect<T, F>(
         &self,
         name: &'static str,
@@ -154,10 +175,11 @@ impl<A: Actor> Context<'_, A> {
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,
     {
-        self.effects.run(name, deadline, self.asker.clone(), work, into_message);
+        self.effects.run(name, deadline, self.tie(), work, into_message);
     }
 
-    /// Starts work that outlives its asker: only the end of the incarnation cancels it.
+    /// Starts work that outlives its asker: only the end of the incarnation cancels it, and only its own
+    /// deadline bounds it.
     pub fn shielded<T, F>(
         &self,
         name: &'static str,
@@ -168,7 +190,7 @@ impl<A: Actor> Context<'_, A> {
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,
     {
-        self.effects.run(name, deadline, None, work, into_message);
+        self.effects.run(name, deadline, Tie::Free, work, into_message);
     }
 
     /// Starts work that a token of the actor's own can cancel, with [`EffectError::Cancelled`].
@@ -183,7 +205,7 @@ impl<A: Actor> Context<'_, A> {
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,
     {
-        self.effects.run(name, deadline, Some(token), work, into_message);
+        self.effects.run(name, deadline, Tie::Token(token), work, into_message);
     }
 
     /// Runs a blocking function on a thread of its own. At the deadline the outcome is
@@ -198,12 +220,16 @@ impl<A: Actor> Context<'_, A> {
     ) {
         let tasks = self.effects.tasks.clone();
         let joined = async move { effect::joined(tasks.spawn_blocking(name, work)).await };
-        self.effects.run(name, deadline, self.asker.clone(), joined, |outcome| {
+        self.effects.run(name, deadline, self.tie(), joined, |outcome| {
             into_message(outcome.and_then(|joined| joined))
         });
     }
 
     /// Sends another agent a message and gets its answer as a message.
+    ///
+    /// When the message being handled is an ask, this one has no more time than it has left, and is
+    /// withdrawn when its asker goes away. In debug builds, an ask that closes a cycle of agents which wait
+    /// for each other is answered with [`AskError::Cycle`] at once.
     pub fn ask<M, R>(
         &self,
         to: &AgentRef<M>,
@@ -214,13 +240,18 @@ impl<A: Actor> Context<'_, A> {
         M: Send + 'static,
         R: Send + 'static,
     {
-        let to = to.clone();
-        let answer = async move { to.ask(deadline, build).await };
+        let (to, origin) = (to.clone(), self.origin());
+        let deadline = origin.within(deadline);
+        let answer = async move { to.ask_from(&origin, deadline, build).await };
         // The ask has its own deadline; the effect's is only a second bound behind it.
         let bound = deadline.saturating_add(Duration::from_secs(1));
-        self.effects.run("ask", bound, self.asker.clone(), answer, |outcome| {
+        self.effects.run("ask", bound, self.tie(), answer, |outcome| {
             into_message(outcome.unwrap_or_else(|error| Err(error.into())))
         });
+    }
+
+    fn tie(&self) -> Tie {
+        Tie::Origin(self.origin())
     }
 
     /// Sends the actor itself a message after a delay, unless the incarnation ends before.

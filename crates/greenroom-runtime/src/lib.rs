@@ -20,6 +20,7 @@ mod runtime;
 pub use actor::address::{AgentRef, AskError, Reply, SendError, SendErrorKind};
 pub use actor::dead_letters::{DeadLetter, DeadReason};
 pub use actor::effect::EffectError;
+pub use actor::question::Origin;
 pub use actor::{Actor, Context, Failure};
 pub use agents::single::{Agent, AgentBuilder, AgentOutcome};
 pub use inspect::{AgentInfo, AgentState, InFlight};

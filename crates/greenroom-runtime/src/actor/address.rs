@@ -1,20 +1,20 @@
 //! Addresses: how agents and applications reach an agent, whichever incarnation it is in.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use greenroom_core::ids::AgentId;
 use greenroom_core::mailbox::Lane;
 use tokio::sync::{TryAcquireError, oneshot};
-use tokio::time::Instant;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::actor::dead_letters::DeadReason;
 use crate::actor::effect::EffectError;
-use crate::actor::envelope::{Asker, Envelope, Refused};
+use crate::actor::envelope::{Envelope, Refused};
 use crate::actor::faults;
+use crate::actor::question::{Origin, Question};
 use crate::actor::slot::Slot;
+use crate::actor::trail::Trail;
 use crate::inspect::AgentInfo;
 
 /// The address of an agent: cheap to clone, and valid across restarts.
@@ -109,12 +109,40 @@ impl<M: Send + 'static> AgentRef<M> {
         deadline: Duration,
         build: impl FnOnce(Reply<R>) -> M,
     ) -> Result<R, AskError> {
+        self.ask_from(&Origin::outside(), deadline, build).await
+    }
+
+    /// As [`AgentRef::ask`], on behalf of the question that an actor is handling: with the smaller of the
+    /// two deadlines, and seen when it closes a cycle. [`Context::ask`](crate::Context::ask) does this;
+    /// the method is for questions inside an effect.
+    ///
+    /// # Errors
+    ///
+    /// As [`AgentRef::ask`]; in debug builds also [`AskError::Cycle`], at once, when this agent waits for
+    /// the answer that the question is part of.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`AgentRef::ask`].
+    pub async fn ask_from<R: Send + 'static>(
+        &self,
+        origin: &Origin,
+        deadline: Duration,
+        build: impl FnOnce(Reply<R>) -> M,
+    ) -> Result<R, AskError> {
+        if let Some(path) = origin.here().cycle(origin.question(), &self.slot) {
+            return Err(AskError::Cycle { path });
+        }
+        let deadline = origin.within(deadline);
+        if deadline.is_zero() {
+            return Err(AskError::TimedOut(deadline));
+        }
+        let trail = Trail::new(origin.here(), origin.question());
+        let question = Arc::new(Question::new(deadline, trail));
         let (sender, receiver) = oneshot::channel();
-        let message = build(Reply { sender: Mutex::new(Some(sender)) });
-        let gone = CancellationToken::new();
-        let guard = gone.clone().drop_guard();
-        let asker = Asker { gone, verdict: Arc::new(OnceLock::new()) };
-        let exchange = self.exchange(message, asker, deadline, receiver, guard);
+        let reply = Reply { sender: Mutex::new(Some(sender)), question: Arc::clone(&question) };
+        let message = build(reply);
+        let exchange = self.exchange(message, deadline, question, receiver);
         let answer = tokio::time::timeout(deadline, exchange).await;
         answer.unwrap_or(Err(AskError::TimedOut(deadline)))
     }
@@ -122,14 +150,12 @@ impl<M: Send + 'static> AgentRef<M> {
     async fn exchange<R>(
         &self,
         message: M,
-        asker: Asker,
         deadline: Duration,
-        receiver: oneshot::Receiver<R>,
-        guard: DropGuard,
+        question: Arc<Question>,
+        mut receiver: oneshot::Receiver<R>,
     ) -> Result<R, AskError> {
-        let verdict = Arc::clone(&asker.verdict);
-        let until = Instant::now().checked_add(deadline);
-        let envelope = Envelope { deadline: until, asker: Some(asker), ..Envelope::bare(message) };
+        let guard = question.gone.clone().drop_guard();
+        let envelope = Envelope::ask(message, Arc::clone(&question));
         let sent = match self.slot.wait_for_room().await {
             Ok(room) => room.send(envelope),
             Err(()) => Err(Refused::Stopped(envelope)),
@@ -139,7 +165,13 @@ impl<M: Send + 'static> AgentRef<M> {
             Err(Refused::Full(_)) => return Err(AskError::Full),
             Err(Refused::Stopped(_)) => return Err(AskError::Dead(DeadReason::Stopped)),
         }
-        let answer = receiver.await.map_err(|_| match verdict.get() {
+        let answer = tokio::select! {
+            biased;
+            answer = &mut receiver => answer.ok(),
+            // An answer that was given before the message was given up counts.
+            _ = question.verdict.wait() => receiver.try_recv().ok(),
+        };
+        let answer = answer.ok_or_else(|| match question.verdict.get() {
             Some(DeadReason::Expired) => AskError::TimedOut(deadline),
             Some(reason) => AskError::Dead(reason.clone()),
             None => AskError::NoReply,
@@ -151,6 +183,7 @@ impl<M: Send + 'static> AgentRef<M> {
             refused => refused,
         };
         // Answered or refused, nobody is left to be told that the asker has gone.
+        question.settle();
         drop(guard.disarm());
         answer
     }
@@ -186,6 +219,7 @@ fn handed_back<M>(refused: Refused<Envelope<M>>) -> SendError<M> {
 /// Where the answer to a message goes. It can be used once; the first answer counts.
 pub struct Reply<R> {
     sender: Mutex<Option<oneshot::Sender<R>>>,
+    question: Arc<Question>,
 }
 
 impl<R> Reply<R> {
@@ -197,7 +231,10 @@ impl<R> Reply<R> {
     pub fn send(&self, answer: R) -> Result<(), R> {
         let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
         match sender {
-            Some(sender) => sender.send(answer),
+            Some(sender) => {
+                self.question.settle();
+                sender.send(answer)
+            }
             None => Err(answer),
         }
     }
@@ -207,7 +244,7 @@ impl<R> Reply<R> {
     #[must_use]
     pub fn take(&self) -> Self {
         let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Self { sender: Mutex::new(sender) }
+        Self { sender: Mutex::new(sender), question: Arc::clone(&self.question) }
     }
 }
 
@@ -268,6 +305,12 @@ pub enum AskError {
     /// The mailbox is full and its policy does not let the sender wait.
     #[error("the mailbox is full")]
     Full,
+    /// The question would come back to an agent that waits for its answer. Found in debug builds only.
+    #[error("the question would wait for itself: {}", Arrows(path))]
+    Cycle {
+        /// The agents from the one that waits to itself, each of which asked the next.
+        path: Vec<AgentId>,
+    },
     /// The asker's own work was cancelled.
     #[error("cancelled")]
     Cancelled,
@@ -280,5 +323,17 @@ impl From<EffectError> for AskError {
             EffectError::Panicked(_) => Self::NoReply,
             EffectError::Cancelled => Self::Cancelled,
         }
+    }
+}
+
+/// Agents, each of which asked the next.
+struct Arrows<'a>(&'a [AgentId]);
+
+impl fmt::Display for Arrows<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, id) in self.0.iter().enumerate() {
+            write!(f, "{}{id}", if i == 0 { "" } else { " -> " })?;
+        }
+        Ok(())
     }
 }

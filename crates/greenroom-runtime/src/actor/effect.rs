@@ -14,6 +14,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::actor::Failure;
+use crate::actor::envelope::Envelope;
+use crate::actor::question::Tie;
 use crate::actor::slot::Slot;
 use crate::runtime::tasks::Tasks;
 
@@ -64,7 +66,7 @@ impl<M: Send + 'static> Effects<M> {
         &self,
         name: &'static str,
         deadline: Duration,
-        asker: Option<CancellationToken>,
+        tie: Tie,
         work: F,
         into_message: impl FnOnce(Result<T, EffectError>) -> M + Send + 'static,
     ) where
@@ -74,26 +76,27 @@ impl<M: Send + 'static> Effects<M> {
         let Some(open) = self.open(&self.n_open) else { return };
         let (slot, token, generation) =
             (Arc::clone(&self.slot), self.token.clone(), self.generation);
+        let deadline = tie.within(deadline);
         self.tasks.spawn(name, async move {
-            let asker_gone = async {
-                match &asker {
-                    Some(asker) => asker.cancelled().await,
-                    None => std::future::pending().await,
-                }
-            };
             let bounded = tokio::time::timeout(deadline, AssertUnwindSafe(work).catch_unwind());
             let outcome = tokio::select! {
                 biased;
                 () = token.cancelled() => return,
-                () = asker_gone => Err(EffectError::Cancelled),
+                () = tie.cut() => Err(match tie.has_expired() {
+                    true => EffectError::TimedOut(deadline),
+                    false => EffectError::Cancelled,
+                }),
                 ended = bounded => match ended {
                     Ok(Ok(result)) => Ok(result),
                     Ok(Err(payload)) => Err(EffectError::Panicked(panic_text(&*payload))),
                     Err(_) => Err(EffectError::TimedOut(deadline)),
                 },
             };
+            let inherited = tie.inherited(outcome.is_ok());
             match catch_unwind(AssertUnwindSafe(|| into_message(outcome))) {
-                Ok(message) => slot.send_internal(generation, message, open),
+                Ok(message) => {
+                    slot.send_internal(generation, Envelope::outcome(message, open, inherited));
+                }
                 Err(payload) => slot.fail(generation, ExitReason::Panic(panic_text(&*payload))),
             }
         });
@@ -108,7 +111,9 @@ impl<M: Send + 'static> Effects<M> {
             tokio::select! {
                 biased;
                 () = token.cancelled() => {}
-                () = tokio::time::sleep(delay) => slot.send_internal(generation, message, open),
+                () = tokio::time::sleep(delay) => {
+                    slot.send_internal(generation, Envelope::outcome(message, open, None));
+                }
             }
         });
     }

@@ -1,14 +1,14 @@
 //! Envelopes: messages on their way, with what travels along.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use greenroom_core::supervision::ExitReason;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use crate::actor::dead_letters::DeadReason;
 use crate::actor::effect::Open;
+use crate::actor::question::Question;
 
 /// What a slot's incarnation is told through ractor.
 #[derive(Debug)]
@@ -26,22 +26,15 @@ pub(crate) enum Signal {
 pub(crate) struct Envelope<M> {
     pub(crate) message: M,
     pub(crate) enqueued_at: Instant,
-    pub(crate) deadline: Option<Instant>,
-    pub(crate) asker: Option<Asker>,
+    /// The question that the message asks, or the one that the work behind an outcome was done for.
+    pub(crate) question: Option<Arc<Question>>,
+    /// Whether it is this message that the asker waits for.
+    pub(crate) is_ask: bool,
     pub(crate) span: tracing::Span,
     /// The envelope's room in the user lane, given back when it leaves the queue.
     pub(crate) permit: Option<OwnedSemaphorePermit>,
     /// The effect that the message is the outcome of, under way until the message is handled.
     pub(crate) effect: Option<Open>,
-}
-
-/// Somebody who waits for the answer to a message.
-#[derive(Debug, Clone)]
-pub(crate) struct Asker {
-    /// Cancelled when nobody waits any more.
-    pub(crate) gone: CancellationToken,
-    /// Why there will be no answer; set before the message is dropped.
-    pub(crate) verdict: Arc<OnceLock<DeadReason>>,
 }
 
 /// A message that could not be put into the mailbox, with the reason.
@@ -57,19 +50,35 @@ impl<M> Envelope<M> {
         Self {
             message,
             enqueued_at: Instant::now(),
-            deadline: None,
-            asker: None,
+            question: None,
+            is_ask: false,
             span: tracing::Span::current(),
             permit: None,
             effect: None,
         }
     }
 
+    /// A message that carries the way back to its asker.
+    pub(crate) fn ask(message: M, question: Arc<Question>) -> Self {
+        Self { question: Some(question), is_ask: true, ..Self::bare(message) }
+    }
+
+    /// The outcome of an effect.
+    pub(crate) fn outcome(message: M, effect: Open, question: Option<Arc<Question>>) -> Self {
+        Self { effect: Some(effect), question, ..Self::bare(message) }
+    }
+
+    /// The question that this message asks.
+    pub(crate) fn asked(&self) -> Option<&Arc<Question>> {
+        self.question.as_ref().filter(|_| self.is_ask)
+    }
+
     /// Why the message need not be handled any more.
     pub(crate) fn unwanted(&self) -> Option<DeadReason> {
-        if self.asker.as_ref().is_some_and(|asker| asker.gone.is_cancelled()) {
+        let question = self.asked()?;
+        if question.gone.is_cancelled() {
             return Some(DeadReason::Cancelled);
         }
-        self.deadline.filter(|deadline| *deadline <= Instant::now()).map(|_| DeadReason::Expired)
+        question.has_expired().then_some(DeadReason::Expired)
     }
 }

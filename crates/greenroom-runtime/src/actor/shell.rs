@@ -104,7 +104,7 @@ impl<A: Actor> ractor::Actor for Shell<A> {
             let mut life =
                 Life { actor: (self.factory)(), effects, crashes_next: false, is_fresh: true };
             let mut context =
-                Context { effects: &life.effects, asker: None, delivery: 0, is_stopping: false };
+                Context { effects: &life.effects, question: None, delivery: 0, is_stopping: false };
             life.actor.started(&mut context)?;
             is_stopping = context.is_stopping;
             life.effects.check()?;
@@ -197,7 +197,7 @@ impl<A: Actor> Shell<A> {
                 tracing::debug_span!(parent: &envelope.span, "handle", agent = %self.slot.id());
             let mut context = Context {
                 effects: &life.effects,
-                asker: envelope.asker.as_ref().map(|asker| asker.gone.clone()),
+                question: envelope.question.clone(),
                 delivery: lease.delivery,
                 is_stopping: false,
             };

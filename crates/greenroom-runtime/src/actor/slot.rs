@@ -14,7 +14,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use tokio::time::Instant;
 
 use crate::actor::dead_letters::{DeadLetter, DeadLetters, DeadReason};
-use crate::actor::effect::Open;
 use crate::actor::envelope::{Envelope, Refused, Signal};
 use crate::inspect::{AgentInfo, AgentState, InFlight};
 
@@ -133,8 +132,7 @@ impl<M: Send + 'static> Slot<M> {
     }
 
     /// Delivers the outcome of an effect to the incarnation that started it, and to no other.
-    pub(crate) fn send_internal(&self, generation: u64, message: M, effect: Open) {
-        let envelope = Envelope { effect: Some(effect), ..Envelope::bare(message) };
+    pub(crate) fn send_internal(&self, generation: u64, envelope: Envelope<M>) {
         let mut inner = self.lock();
         let undelivered = if inner.generation == generation {
             let admission = inner.mailbox.admit(Lane::Internal, envelope);
@@ -311,8 +309,8 @@ impl<M: Send + 'static> Slot<M> {
 
     /// Makes a message a dead letter and tells whoever waits for its answer.
     fn bury(&self, envelope: Envelope<M>, reason: DeadReason) {
-        if let Some(asker) = &envelope.asker {
-            let _ = asker.verdict.set(reason.clone());
+        if let Some(question) = envelope.asked() {
+            let _ = question.verdict.set(reason.clone());
         }
         // The verdict is out before the reply inside the message goes away.
         drop(envelope);

@@ -8,7 +8,6 @@ mod message;
 mod shell;
 mod start;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,6 +17,7 @@ use greenroom_core::supervision::{
     SupervisionEvent, Target,
 };
 use ractor::ActorRef;
+use rustc_hash::FxHashMap;
 use tokio::sync::{Semaphore, oneshot};
 
 pub use start::{Ignored, RactorChild, Start, StartFuture};
@@ -180,5 +180,6 @@ impl fmt::Debug for SupervisorRef {
     }
 }
 
-/// A map that starts small: a run's supervisor has a handful of children.
-pub(crate) type Table<K, V> = HashMap<K, V>;
+/// A map that starts small: a run's supervisor has a handful of children. Its keys are numbers that are given
+/// out here, so the hash need not withstand anybody's choice of them.
+pub(crate) type Table<K, V> = FxHashMap<K, V>;

@@ -25,7 +25,10 @@ pub mod budget;
 pub mod journal;
 pub mod report;
 
+pub mod join;
+
 pub mod agent;
+pub mod fanout;
 pub mod fault;
 pub mod mailbox;
 pub mod router;

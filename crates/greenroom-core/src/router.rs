@@ -5,8 +5,6 @@
 
 mod plan;
 
-mod join;
-
 mod task;
 
 mod machine;
@@ -24,8 +22,8 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
+pub use crate::join::{Join, JoinCount, Joined};
 pub use evidence::EvidenceTable;
-pub use join::{Join, JoinCount, Joined};
 pub use machine::{ANSWER, Assignment, Command, Machine, PLAN, RouterSpec, Work};
 pub use plan::{Plan, PlanError, PlannedCall, PlannedTask};
 pub use verify::{Verified, verify};

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::join::{JoinCount, Joined};
 use super::machine::{ANSWER, Machine, PLAN};
 use super::plan::PlannedTask;
 use super::task::{Progress, TaskState};
 use crate::ids::TaskId;
+use crate::join::{JoinCount, Joined};
 use crate::journal::Event;
 use crate::report::{TaskFailure, TaskFailureKind};
 

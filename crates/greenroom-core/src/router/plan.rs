@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::ids::TaskId;
-use crate::router::join::Join;
+use crate::join::Join;
 use crate::router::machine::{ANSWER, PLAN};
 
 /// The tasks of a run.

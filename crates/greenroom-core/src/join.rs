@@ -1,9 +1,10 @@
-//! Joins: when enough of several tasks are done. Pure counting, no waiting.
+//! Joins: when enough of several pieces of work are done. Pure counting, no waiting. The router joins tasks by
+//! it, a fan-out branches.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// When a set of tasks counts as joined.
+/// When a set of tasks, or of branches, counts as joined.
 ///
 /// | join | ready when | impossible when |
 /// |---|---|---|

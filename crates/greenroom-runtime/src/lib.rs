@@ -6,6 +6,8 @@
 mod actor;
 mod supervisor;
 
+mod fan_out;
+
 mod journalled;
 
 mod agents;
@@ -23,6 +25,8 @@ pub use actor::effect::EffectError;
 pub use actor::question::Origin;
 pub use actor::{Actor, Context, Failure};
 pub use agents::single::{Agent, AgentBuilder, AgentOutcome};
+pub use fan_out::branch::{Branch, BranchError};
+pub use fan_out::gathered::Gathered;
 pub use inspect::{AgentInfo, AgentState, InFlight};
 pub use run::Run;
 pub use run::events::{RunEvent, RunEvents};

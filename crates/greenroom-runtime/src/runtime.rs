@@ -21,7 +21,6 @@ use greenroom_core::supervision::{
 };
 use greenroom_core::time::Clock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_util::sync::CancellationToken;
 
 use crate::actor::Actor;
 use crate::actor::address::AgentRef;
@@ -66,8 +65,6 @@ struct Inner {
     partitions: Vec<SupervisorRef>,
     registry: Registry,
     random: Mutex<SplitMix64>,
-    /// Cancelled once the root supervisor has ended and everything below it is closed.
-    over: CancellationToken,
     /// Room for runs.
     runs: Arc<Semaphore>,
 }
@@ -232,7 +229,8 @@ impl Runtime {
     ///
     /// Dropping the future does not stop the shutdown; it can be called again, and from several places.
     pub async fn shutdown(&self) {
-        let Inner { root, over, tasks, .. } = &*self.inner;
+        let Inner { root, tasks, .. } = &*self.inner;
+        let over = tasks.over();
         root.shutdown(ExitReason::Shutdown);
         if tokio::time::timeout(SHUTDOWN_MAX, over.cancelled()).await.is_err() {
             root.shutdown(ExitReason::Killed);

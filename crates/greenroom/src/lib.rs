@@ -9,6 +9,7 @@ pub use greenroom_retrieval as retrieval;
 pub use greenroom_runtime as runtime;
 pub use greenroom_tools as tools;
 
+pub use greenroom_core::fanout::{FanOut, Verdict};
 pub use greenroom_core::mailbox::{MailboxSpec, Overflow};
 pub use greenroom_core::report::{Goal, Outcome, Report, Status, TaskFailure, TaskFailureKind};
 pub use greenroom_core::retriever::{Citation, Passage, Query, Retriever};
@@ -18,6 +19,7 @@ pub use greenroom_models::Extractive;
 #[cfg(feature = "retrieval")]
 pub use greenroom_retrieval::{Corpus, CorpusOptions};
 pub use greenroom_runtime::{
-    Actor, Agent, AgentRef, Context, Failure, Reply, Run, RunEvent, Runtime, Task, Team,
+    Actor, Agent, AgentRef, Branch, BranchError, Context, Failure, Gathered, Reply, Run, RunEvent,
+    Runtime, Task, Team,
 };
 pub use greenroom_tools::builtin;

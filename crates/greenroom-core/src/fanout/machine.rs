@@ -67,7 +67,6 @@ pub struct Machine {
     /// The first member that was not started.
     next: usize,
     n_running: usize,
-    last_ended: Option<usize>,
     verdict: Option<Verdict>,
 }
 
@@ -84,7 +83,6 @@ impl Machine {
             count: JoinCount { n_open, ..JoinCount::default() },
             next: 0,
             n_running: 0,
-            last_ended: None,
             verdict: None,
         }
     }
@@ -129,20 +127,9 @@ impl Machine {
         self.verdict
     }
 
-    /// The branch whose end made the fan-out complete or impossible. There is none when something else ended
-    /// it, or when it was over at once.
-    #[must_use]
-    pub fn decided_by(&self) -> Option<usize> {
-        match self.verdict {
-            Some(Verdict::Complete | Verdict::Impossible) => self.last_ended,
-            _ => None,
-        }
-    }
-
     fn end(&mut self, member: usize, is_ok: bool) {
         self.n_running -= 1;
         self.count.n_open -= 1;
-        self.last_ended = Some(member);
         if is_ok {
             self.members[member] = Member::Succeeded;
             self.count.n_ok += 1;

@@ -97,21 +97,6 @@ fn a_shield_holds_while_its_branch_runs() {
     assert_eq!(machine.members(), [Member::Detached, Member::Cancelled, Member::NotStarted]);
 }
 
-#[test]
-fn the_branch_that_decided_is_told() {
-    let mut machine = Machine::new(FanOut::all(), vec![false; 3]);
-    machine.on(Event::Begin);
-    machine.on(event("+2"));
-    assert_eq!(machine.decided_by(), None, "nothing is decided");
-    machine.on(event("-1"));
-    assert_eq!(machine.decided_by(), Some(1));
-    let mut machine = Machine::new(FanOut::gather(), vec![false; 3]);
-    machine.on(Event::Begin);
-    machine.on(event("+2"));
-    machine.on(Event::Deadline);
-    assert_eq!(machine.decided_by(), None, "the deadline decided");
-}
-
 /// The verdict of a form, from the ends alone and in other words than the machine's.
 fn verdict(kind: usize, k: u32, n: usize, ends: &[bool]) -> Option<Verdict> {
     let n_ok = ends.iter().filter(|is_ok| **is_ok).count();

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::actor::Failure;
 use crate::actor::envelope::Envelope;
-use crate::actor::question::Tie;
+use crate::actor::question::{Question, Tie};
 use crate::actor::slot::Slot;
 use crate::runtime::tasks::Tasks;
 
@@ -73,49 +73,41 @@ impl<M: Send + 'static> Effects<M> {
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,
     {
-        let Some(open) = self.open(&self.n_open) else { return };
-        let (slot, token, generation) =
-            (Arc::clone(&self.slot), self.token.clone(), self.generation);
+        let Some(open) = self.places(1) else { return };
+        let home = self.home();
         let deadline = tie.within(deadline);
         self.tasks.spawn(name, async move {
-            let bounded = tokio::time::timeout(deadline, AssertUnwindSafe(work).catch_unwind());
             let outcome = tokio::select! {
                 biased;
-                () = token.cancelled() => return,
+                () = home.token.cancelled() => return,
                 () = tie.cut() => Err(match tie.has_expired() {
                     true => EffectError::TimedOut(deadline),
                     false => EffectError::Cancelled,
                 }),
-                ended = bounded => match ended {
-                    Ok(Ok(result)) => Ok(result),
-                    Ok(Err(payload)) => Err(EffectError::Panicked(panic_text(&*payload))),
-                    Err(_) => Err(EffectError::TimedOut(deadline)),
-                },
+                outcome = bounded(deadline, work) => outcome,
             };
             let inherited = tie.inherited(outcome.is_ok());
-            match catch_unwind(AssertUnwindSafe(|| into_message(outcome))) {
-                Ok(message) => {
-                    slot.send_internal(generation, Envelope::outcome(message, open, inherited));
-                }
-                Err(payload) => slot.fail(generation, ExitReason::Panic(panic_text(&*payload))),
-            }
+            home.deliver(open, inherited, || into_message(outcome));
         });
     }
 
     /// Delivers a message after a delay. Timers do not count as work under way.
     pub(crate) fn after(&self, delay: Duration, message: M) {
-        let Some(open) = self.open(&self.n_timers) else { return };
-        let (slot, token, generation) =
-            (Arc::clone(&self.slot), self.token.clone(), self.generation);
+        let Some(open) = self.open(&self.n_timers, 1) else { return };
+        let home = self.home();
         self.tasks.spawn("timer", async move {
             tokio::select! {
                 biased;
-                () = token.cancelled() => {}
-                () = tokio::time::sleep(delay) => {
-                    slot.send_internal(generation, Envelope::outcome(message, open, None));
-                }
+                () = home.token.cancelled() => {}
+                () = tokio::time::sleep(delay) => home.deliver(open, None, || message),
             }
         });
+    }
+
+    /// Where this incarnation's outcomes go.
+    pub(crate) fn home(&self) -> Home<M> {
+        let (slot, token) = (Arc::clone(&self.slot), self.token.clone());
+        Home { slot, token, generation: self.generation }
     }
 
     /// Whether the incarnation may be given more work.
@@ -131,25 +123,61 @@ impl<M: Send + 'static> Effects<M> {
         Ok(())
     }
 
-    fn open(&self, counter: &Arc<AtomicUsize>) -> Option<Open> {
+    /// Places for so many effects; without them the hook that asks fails.
+    pub(crate) fn places(&self, n_places: usize) -> Option<Open> {
+        self.open(&self.n_open, n_places)
+    }
+
+    fn open(&self, counter: &Arc<AtomicUsize>, n_places: usize) -> Option<Open> {
         // Only this incarnation adds to the counters, in its hooks, which do not overlap.
         let n_open = self.n_open.load(Ordering::Relaxed);
-        if n_open + self.n_timers.load(Ordering::Relaxed) >= UNDER_WAY_MAX {
+        if n_open + self.n_timers.load(Ordering::Relaxed) + n_places > UNDER_WAY_MAX {
             self.has_overrun.store(true, Ordering::Relaxed);
             return None;
         }
-        counter.fetch_add(1, Ordering::Relaxed);
-        Some(Open(Arc::clone(counter)))
+        counter.fetch_add(n_places, Ordering::Relaxed);
+        Some(Open { counter: Arc::clone(counter), n_places })
     }
 }
 
-/// One effect or timer under way, until its message is handled.
+/// The incarnation that an outcome is for.
+pub(crate) struct Home<M> {
+    slot: Arc<Slot<M>>,
+    /// Cancelled when the incarnation ends.
+    pub(crate) token: CancellationToken,
+    generation: u64,
+}
+
+impl<M: Send + 'static> Home<M> {
+    /// Delivers the message that is made of an outcome. An incarnation that cannot make one fails.
+    pub(crate) fn deliver(
+        &self,
+        open: Open,
+        inherited: Option<Arc<Question>>,
+        into_message: impl FnOnce() -> M,
+    ) {
+        match catch_unwind(AssertUnwindSafe(into_message)) {
+            Ok(message) => {
+                let envelope = Envelope::outcome(message, open, inherited);
+                self.slot.send_internal(self.generation, envelope);
+            }
+            Err(payload) => {
+                self.slot.fail(self.generation, ExitReason::Panic(panic_text(&*payload)));
+            }
+        }
+    }
+}
+
+/// An effect or timer under way, until its message is handled, with as many places as it takes.
 #[derive(Debug)]
-pub(crate) struct Open(Arc<AtomicUsize>);
+pub(crate) struct Open {
+    counter: Arc<AtomicUsize>,
+    n_places: usize,
+}
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.counter.fetch_sub(self.n_places, Ordering::Relaxed);
     }
 }
 
@@ -169,6 +197,17 @@ pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> Detail {
     let text = payload.downcast_ref::<&str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     Detail::new(text.unwrap_or("a panic without a message"))
+}
+
+/// Runs a future, at most until a deadline; its panic is an error.
+pub(crate) async fn bounded<T>(
+    deadline: Duration,
+    work: impl Future<Output = T>,
+) -> Result<T, EffectError> {
+    match tokio::time::timeout(deadline, unwound(work)).await {
+        Ok(ended) => ended.map_err(EffectError::Panicked),
+        Err(_) => Err(EffectError::TimedOut(deadline)),
+    }
 }
 
 /// Runs a future; its panic is a value.

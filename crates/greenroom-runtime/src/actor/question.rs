@@ -66,9 +66,9 @@ impl Question {
 ///
 /// | started by | inherits |
 /// |---|---|
-/// | `effect`, `blocking`, `ask` | the deadline, the cancellation, and who waits |
+/// | `effect`, `blocking`, `ask`, `fan_out` | the deadline, the cancellation, and who waits |
 /// | `ask_from` with this origin | the deadline, and who waits |
-/// | `shielded`, `cancellable`, `after` | nothing |
+/// | `shielded`, `cancellable`, `after`, a shielded branch | nothing |
 /// | `send`, `try_send`, `control` | nothing: nobody waits for them |
 #[derive(Clone, Default)]
 pub struct Origin {
@@ -101,6 +101,11 @@ impl Origin {
             Some(deadline) => own.min(deadline.saturating_duration_since(Instant::now())),
             None => own,
         }
+    }
+
+    /// The origin of work that outlives the question: who asks, and nothing to inherit.
+    pub(crate) fn shielded(&self) -> Self {
+        Self { question: None, here: self.here.clone() }
     }
 
     pub(crate) fn question(&self) -> Option<&Arc<Question>> {

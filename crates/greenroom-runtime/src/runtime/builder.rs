@@ -111,8 +111,7 @@ impl RuntimeBuilder {
                 return Err(StartError::new("root supervisor", Ended(reason)));
             }
         }
-        let over = CancellationToken::new();
-        watch(ended, over.clone(), start);
+        watch(ended, tasks.over().clone(), start);
         Ok(Runtime {
             inner: Arc::new(Inner {
                 tasks,
@@ -125,7 +124,6 @@ impl RuntimeBuilder {
                 partitions,
                 registry: Registry::default(),
                 random: Mutex::new(SplitMix64::new(seed)),
-                over,
                 runs: Arc::new(Semaphore::new(self.runs_max.clamp(1, Semaphore::MAX_PERMITS))),
             }),
         })

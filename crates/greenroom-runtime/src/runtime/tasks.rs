@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
@@ -10,6 +11,7 @@ use tracing::Instrument;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tasks {
     tracker: TaskTracker,
+    over: CancellationToken,
 }
 
 impl Tasks {
@@ -36,6 +38,11 @@ impl Tasks {
     ) -> JoinHandle<T> {
         let span = tracing::debug_span!("blocking", otel.name = name);
         self.tracker.spawn_blocking(move || span.in_scope(work))
+    }
+
+    /// Cancelled once the root supervisor has ended: work that has no other owner ends then.
+    pub(crate) fn over(&self) -> &CancellationToken {
+        &self.over
     }
 
     /// Tasks that have not ended.

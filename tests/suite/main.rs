@@ -13,3 +13,4 @@ mod seams;
 mod supervision;
 mod support;
 mod teams;
+mod watching;

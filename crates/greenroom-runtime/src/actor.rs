@@ -13,6 +13,7 @@ pub(crate) mod trail;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use greenroom_core::ids::AgentId;
@@ -24,6 +25,7 @@ use crate::actor::address::{AgentRef, AskError, Reply};
 use crate::actor::effect::{EffectError, Effects};
 use crate::actor::question::{Origin, Question, Tie};
 use crate::actor::trail::Here;
+use crate::watch::{Down, WatchId};
 
 /// A supervised actor.
 ///
@@ -257,6 +259,34 @@ impl<A: Actor> Context<'_, A> {
     /// Sends the actor itself a message after a delay, unless the incarnation ends before.
     pub fn after(&self, delay: Duration, message: A::Message) {
         self.effects.after(delay, message);
+    }
+
+    /// Watches another agent: its end for good comes back as a message, in the lane that a full mailbox
+    /// does not block. An agent that has ended already is told of at once; a restart is not told.
+    ///
+    /// | | |
+    /// |---|---|
+    /// | the agent ends | one notice for each watch |
+    /// | the agent restarts | none |
+    /// | the watch is taken off | none, even when one waits in the mailbox |
+    /// | this incarnation ends | none: the next one watches nobody until it does so again |
+    ///
+    /// The notice may overtake messages that the agent had sent before its end. At most 65,536 watches may
+    /// be on; an incarnation that wants more fails.
+    pub fn watch<M: Send + 'static>(
+        &self,
+        agent: &AgentRef<M>,
+        into_message: impl FnOnce(Down) -> A::Message + Send + 'static,
+    ) -> WatchId {
+        self.effects.watch(&agent.mortal(), into_message).unwrap_or_else(|| {
+            self.effects.has_overrun.store(true, Ordering::Relaxed);
+            WatchId::FIRST
+        })
+    }
+
+    /// Takes a watch off: no notice of it is handled from now on. One that is off already stays so.
+    pub fn unwatch(&self, watch: WatchId) {
+        self.effects.slot.unwatch(watch);
     }
 
     /// Says what the actor is doing, for those who look at it; see

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use greenroom_core::ids::AgentId;
+use greenroom_core::supervision::ExitReason;
 use tokio::time::Instant;
 
 /// One agent, at one moment.
@@ -35,6 +36,10 @@ pub struct AgentInfo {
     pub in_flight: Option<InFlight>,
     /// What the agent says it is doing, for example `turn 2: search`.
     pub step: Option<Arc<str>>,
+    /// How many wait for its end.
+    pub n_watchers: usize,
+    /// How its last incarnation ended; the one that lives now has not.
+    pub last_exit: Option<ExitReason>,
 }
 
 impl AgentInfo {

@@ -16,6 +16,7 @@ mod run;
 mod team;
 
 mod inspect;
+mod watch;
 
 mod runtime;
 
@@ -36,6 +37,7 @@ pub use runtime::{Runtime, RuntimeBuilder};
 pub use supervisor::{Ignored, RactorChild, Start, StartFuture, SupervisorRef};
 pub use team::specialist::Task;
 pub use team::{Team, TeamBuilder};
+pub use watch::{Down, WatchId};
 
 /// What cancels work: see [`Context::cancellation`].
 pub use tokio_util::sync::CancellationToken;

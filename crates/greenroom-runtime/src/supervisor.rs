@@ -20,6 +20,8 @@ use ractor::ActorRef;
 use rustc_hash::FxHashMap;
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::watch::{Down, Ending, Mortal, tell};
+
 pub use start::{Ignored, RactorChild, Start, StartFuture};
 
 pub(crate) use message::SupervisorMessage;
@@ -55,6 +57,7 @@ pub(crate) struct Handle {
     /// The restart intensity of children that have none of their own, so that one of them which crashes
     /// again and again is given up alone.
     child_intensity: Option<Intensity>,
+    ending: Mutex<Ending>,
 }
 
 impl SupervisorRef {
@@ -65,7 +68,9 @@ impl SupervisorRef {
     pub(crate) fn with_child_intensity(id: AgentId, child_intensity: Option<Intensity>) -> Self {
         let (starts, stops) = (Semaphore::new(REQUESTS_MAX), Semaphore::new(REQUESTS_MAX));
         let (current, looks) = (Mutex::new(None), Semaphore::new(REQUESTS_MAX));
-        Self { inner: Arc::new(Handle { id, current, starts, stops, looks, child_intensity }) }
+        let ending = Mutex::default();
+        let inner = Handle { id, current, starts, stops, looks, child_intensity, ending };
+        Self { inner: Arc::new(inner) }
     }
 
     /// The supervisor's identity.
@@ -138,6 +143,16 @@ impl SupervisorRef {
         answer.await.unwrap_or_default()
     }
 
+    /// Waits until the supervisor has ended for good, with all its children; see [`Down`]. One that has
+    /// ended is told of at once.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends the wait and leaves nothing behind; it can be called again.
+    pub async fn down(&self) -> Down {
+        crate::watch::down(Arc::clone(&self.inner) as Arc<dyn Mortal>).await
+    }
+
     /// Asks the supervisor to stop its children, in reverse order, and then itself.
     pub(crate) fn shutdown(&self, reason: ExitReason) -> bool {
         self.cast(SupervisorMessage::Shutdown(reason))
@@ -169,8 +184,32 @@ impl SupervisorRef {
         self.inner.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    pub(crate) fn exited(&self, reason: &ExitReason) {
+        self.inner.with_ending(&mut |ending| ending.exited(reason));
+    }
+
+    /// The supervisor will not be started again, unless by hand.
+    pub(crate) fn ended(&self, reason: &ExitReason) {
+        let mut ended = None;
+        self.inner.with_ending(&mut |ending| ended = ending.end(reason));
+        tell(&self.inner.id, ended);
+    }
+
     pub(crate) fn publish(&self, actor: Option<ActorRef<SupervisorMessage>>) {
+        if actor.is_some() {
+            self.inner.with_ending(&mut Ending::begin);
+        }
         *self.inner.current.lock().unwrap_or_else(PoisonError::into_inner) = actor;
+    }
+}
+
+impl Mortal for Handle {
+    fn id(&self) -> &AgentId {
+        &self.id
+    }
+
+    fn with_ending(&self, change: &mut dyn FnMut(&mut Ending)) {
+        change(&mut self.ending.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 

@@ -16,6 +16,7 @@ use crate::actor::question::{Origin, Question};
 use crate::actor::slot::Slot;
 use crate::actor::trail::Trail;
 use crate::inspect::AgentInfo;
+use crate::watch::{Down, Mortal};
 
 /// The address of an agent: cheap to clone, and valid across restarts.
 pub struct AgentRef<M> {
@@ -186,6 +187,21 @@ impl<M: Send + 'static> AgentRef<M> {
         question.settle();
         drop(guard.disarm());
         answer
+    }
+
+    /// Waits until the agent has ended for good; see [`Context::watch`](crate::Context::watch). One that
+    /// has ended is told of at once. The wait is as long as the agent lives, and without end for one that
+    /// is never started: put a bound around it where that matters.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends the wait and leaves nothing behind; it can be called again.
+    pub async fn down(&self) -> Down {
+        crate::watch::down(self.mortal()).await
+    }
+
+    pub(crate) fn mortal(&self) -> Arc<dyn Mortal> {
+        Arc::clone(&self.slot) as Arc<dyn Mortal>
     }
 
     /// Makes the agent panic in its next handler, to see what its supervisor does. Returns whether there

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::actor::Failure;
 use crate::actor::envelope::Envelope;
 use crate::actor::question::{Question, Tie};
-use crate::actor::slot::Slot;
+use crate::actor::slot::{Slot, WATCHES_MAX};
 use crate::runtime::tasks::Tasks;
 
 /// Why an effect has no result.
@@ -118,7 +118,9 @@ impl<M: Send + 'static> Effects<M> {
     /// Fails when a hook has started more than is allowed.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         if self.has_overrun.load(Ordering::Relaxed) {
-            return Err(Failure::new(format!("more than {UNDER_WAY_MAX} effects under way")));
+            let (effects, watches) = (UNDER_WAY_MAX, WATCHES_MAX);
+            let reason = format!("more than {effects} effects under way, or {watches} watches on");
+            return Err(Failure::new(reason));
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::actor::dead_letters::DeadReason;
 use crate::actor::effect::Open;
 use crate::actor::question::Question;
+use crate::watch::WatchId;
 
 /// What a slot's incarnation is told through ractor.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub(crate) struct Envelope<M> {
     pub(crate) permit: Option<OwnedSemaphorePermit>,
     /// The effect that the message is the outcome of, under way until the message is handled.
     pub(crate) effect: Option<Open>,
+    /// The watch that the message is the notice of, which is delivered only while that is on.
+    pub(crate) watch: Option<WatchId>,
 }
 
 /// A message that could not be put into the mailbox, with the reason.
@@ -55,6 +58,7 @@ impl<M> Envelope<M> {
             span: tracing::Span::current(),
             permit: None,
             effect: None,
+            watch: None,
         }
     }
 

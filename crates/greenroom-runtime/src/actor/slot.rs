@@ -3,6 +3,8 @@
 //! ractor's own mailbox carries no message of an agent, only the ring of a bell: messages wait here, where
 //! a crash cannot reach them, and each incarnation reads on where the last one stopped.
 
+mod watching;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use greenroom_core::fault::{Fault, Faults, Point};
@@ -16,6 +18,10 @@ use tokio::time::Instant;
 use crate::actor::dead_letters::{DeadLetter, DeadLetters, DeadReason};
 use crate::actor::envelope::{Envelope, Refused, Signal};
 use crate::inspect::{AgentInfo, AgentState, InFlight};
+use crate::watch::{Mortal, tell};
+use watching::Watching;
+
+pub(crate) use watching::WATCHES_MAX;
 
 pub(crate) struct Slot<M> {
     id: AgentId,
@@ -39,6 +45,8 @@ struct Inner<M> {
     step: Option<Arc<str>>,
     /// Why the incarnation is to end as soon as it can be told.
     failed_early: Option<ExitReason>,
+    /// What nobody pays for before somebody watches, or is watched, or ends.
+    watching: Option<Box<Watching>>,
 }
 
 impl<M: Send + 'static> Slot<M> {
@@ -58,6 +66,7 @@ impl<M: Send + 'static> Slot<M> {
             state: AgentState::Starting,
             step: None,
             failed_early: None,
+            watching: None,
         };
         Self { id, role, spec, dead_letters, faults: None, inner: Mutex::new(inner) }
     }
@@ -161,9 +170,10 @@ impl<M: Send + 'static> Slot<M> {
 
     /// Begins a new incarnation, whose effects alone count from now on, and gives its generation.
     pub(crate) fn begin(&self) -> u64 {
-        let (generation, stale) = {
+        let (generation, stale, watches) = {
             let mut inner = self.lock();
             inner.generation += 1;
+            let watches = inner.watching.as_mut().map(|watching| watching.begin());
             if inner.mailbox.is_closed() {
                 inner.mailbox.reopen();
                 inner.permits = permits_of(&self.spec);
@@ -173,9 +183,9 @@ impl<M: Send + 'static> Slot<M> {
             inner.state = AgentState::Starting;
             inner.step = None;
             inner.failed_early = None;
-            (inner.generation, inner.mailbox.forget_internal())
+            (inner.generation, inner.mailbox.forget_internal(), watches)
         };
-        drop(stale);
+        drop((stale, watches));
         generation
     }
 
@@ -211,6 +221,14 @@ impl<M: Send + 'static> Slot<M> {
                 inner.is_rung = false;
                 return None;
             };
+            let watch = lease.message.watch.map(|id| inner.take_watch(id));
+            if let Some(None) = watch {
+                // A watch that was taken off wins over its notice, however far that has come.
+                let withdrawn = inner.mailbox.discard(lease);
+                drop(inner);
+                drop(withdrawn);
+                continue;
+            }
             let reason = lease.message.unwanted();
             if reason.is_none() {
                 let (delivery, since) = (lease.delivery, Instant::now());
@@ -260,19 +278,24 @@ impl<M: Send + 'static> Slot<M> {
         has_more
     }
 
-    /// The agent has stopped for good: nothing more is accepted, and what waits is dead.
-    pub(crate) fn close(&self) {
-        let left = {
+    /// The agent has stopped for good: nothing more is accepted, what waits is dead, and those who watch
+    /// are told.
+    pub(crate) fn close(&self, reason: &ExitReason) {
+        let (left, ended, watches) = {
             let mut inner = self.lock();
+            let watching = inner.watching.get_or_insert_default();
+            let (ended, watches) = (watching.ending.end(reason), watching.take_all());
             inner.bell = None;
             inner.state = AgentState::Stopped;
             inner.step = None;
             inner.permits.close();
-            inner.mailbox.close()
+            (inner.mailbox.close(), ended, watches)
         };
+        drop(watches);
         for envelope in left {
             self.bury(envelope, DeadReason::Stopped);
         }
+        tell(&self.id, ended);
     }
 
     /// Asks the incarnation to panic in its next handler; false when there is none.
@@ -299,6 +322,8 @@ impl<M: Send + 'static> Slot<M> {
             head_age: inner.mailbox.head().map(|head| head.enqueued_at.elapsed()),
             in_flight: inner.in_flight,
             step: inner.step.clone(),
+            n_watchers: inner.watching.as_ref().map_or(0, |w| w.ending.n_waiting()),
+            last_exit: inner.watching.as_ref().and_then(|w| w.ending.last_exit().cloned()),
         }
     }
 
@@ -340,7 +365,7 @@ impl<M> Inner<M> {
 }
 
 /// A slot whose messages are of no interest.
-pub(crate) trait AnySlot: Send + Sync {
+pub(crate) trait AnySlot: Mortal {
     fn info(&self) -> AgentInfo;
     fn crash(&self) -> bool;
 }

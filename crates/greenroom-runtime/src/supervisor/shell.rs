@@ -289,6 +289,9 @@ impl State {
                 self.on(Event::Ignored { key, generation })?;
             }
             Err(cause) => {
+                if let Some(child) = self.children.get(&key) {
+                    guarded(|| child.start.exited(&cause));
+                }
                 self.on(Event::StartFailed { key, generation, cause })?;
             }
         }
@@ -307,6 +310,7 @@ impl State {
         };
         if let Some(child) = self.children.get_mut(&key) {
             child.actor = None;
+            guarded(|| child.start.exited(&reason));
         }
         self.on(Event::Exited { key, generation, reason })
     }

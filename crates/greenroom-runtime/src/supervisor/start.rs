@@ -51,6 +51,11 @@ pub trait Start: Send + Sync + 'static {
         actor.kill();
     }
 
+    /// An incarnation has ended, or did not come up. Whether another one follows is not decided yet.
+    fn exited(&self, reason: &ExitReason) {
+        let _ = reason;
+    }
+
     /// The child will not be started again, unless by hand.
     fn closed(&self, reason: &ExitReason) {
         let _ = reason;
@@ -78,8 +83,12 @@ impl<A: Actor> Start for AgentStart<A> {
         })
     }
 
+    fn exited(&self, reason: &ExitReason) {
+        self.slot.exited(reason);
+    }
+
     fn closed(&self, reason: &ExitReason) {
-        self.slot.close();
+        self.slot.close(reason);
         if let Some(on_closed) = &self.on_closed {
             on_closed(reason);
         }
@@ -159,11 +168,16 @@ impl Start for SupervisorStart {
         }
     }
 
+    fn exited(&self, reason: &ExitReason) {
+        self.handle.exited(reason);
+    }
+
     fn closed(&self, reason: &ExitReason) {
         self.handle.publish(None);
         for (_, child) in &self.children {
             guarded(|| child.closed(reason));
         }
+        self.handle.ended(reason);
         if let Some(on_closed) = &self.on_closed {
             on_closed(reason);
         }

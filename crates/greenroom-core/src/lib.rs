@@ -34,7 +34,11 @@ pub mod mailbox;
 pub mod router;
 pub mod supervision;
 
+pub mod timing;
+pub mod watchdog;
+
 pub mod random;
+pub mod redact;
 
 /// The crate that [`tool::Tool::Input`] schemas come from, for users' derives.
 pub use schemars;

@@ -97,7 +97,7 @@ mod table;
 pub use backoff::Backoff;
 pub use exit::{Detail, ExitReason};
 pub use intensity::Intensity;
-pub use machine::Machine;
+pub use machine::{ChildOverview, Machine, Overview};
 pub use protocol::{
     Admin, AdminError, ChildKey, Command, Done, Event, Fact, Generation, RequestId,
     SupervisionEvent, Target, TimerId,

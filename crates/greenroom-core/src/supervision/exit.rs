@@ -7,8 +7,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::ids::AgentId;
+use crate::redact::redact;
 
-/// Text of at most [`Detail::BYTES_MAX`] bytes. What is longer is cut and marked with an ellipsis.
+/// Text of at most [`Detail::BYTES_MAX`] bytes. What is longer is cut and marked with an ellipsis, and what
+/// looks like a secret is taken out; see [`redact`].
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Detail(Arc<str>);
 
@@ -20,13 +22,12 @@ impl Detail {
     #[must_use]
     pub fn new(text: &str) -> Self {
         const MARK: &str = "…";
+        // A secret is looked for a little beyond the cut, so that none is kept because it is cut.
+        let text = redact(&text[..text.floor_char_boundary(2 * Self::BYTES_MAX)]);
         if text.len() <= Self::BYTES_MAX {
             return Self(text.into());
         }
-        let mut end = Self::BYTES_MAX - MARK.len();
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
+        let end = text.floor_char_boundary(Self::BYTES_MAX - MARK.len());
         Self(format!("{}{MARK}", &text[..end]).into())
     }
 

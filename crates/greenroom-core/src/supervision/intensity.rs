@@ -71,6 +71,16 @@ impl Window {
     }
 }
 
+impl Window {
+    /// How many restarts would be allowed if they all came at `now`.
+    pub(super) fn n_left(&self, now: Duration) -> u32 {
+        let limit = self.limit;
+        let is_recent = |restart: &&Duration| now.saturating_sub(**restart) <= limit.period;
+        let n_recent = self.restarts.iter().filter(is_recent).count();
+        limit.restarts_max.saturating_sub(u32::try_from(n_recent).unwrap_or(u32::MAX))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +121,16 @@ mod tests {
         let day = 86_400_000;
         check(1, 30 * day, &[day, 30 * day], &[true, false]);
         check(1, 30 * day, &[day, 32 * day], &[true, true]);
+    }
+
+    #[test]
+    fn what_is_left_grows_again_as_the_window_slides() {
+        let mut window = Window::new(Intensity::new(2, Duration::from_secs(1)));
+        let at = Duration::from_millis;
+        let left = |window: &Window| [0, 1000, 1001, 1600].map(|ms| window.n_left(at(ms)));
+        assert_eq!(left(&window), [2; 4]);
+        assert!(window.admit(at(0)) && window.admit(at(500)) && !window.admit(at(600)));
+        assert_eq!(left(&window), [0, 0, 0, 1]);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 mod admin;
 mod children;
 mod closing;
+mod overview;
 mod round;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,8 @@ use crate::supervision::{
 use closing::Closing;
 use round::Round;
 
+pub use overview::{ChildOverview, Overview};
+
 /// A supervisor, without everything that would make it act. See [`crate::supervision`].
 #[derive(Debug)]
 pub struct Machine {
@@ -34,7 +37,7 @@ pub struct Machine {
     round: Option<Round>,
     window: Window,
     chance: Chance,
-    timers: BTreeMap<TimerId, Timed>,
+    timers: BTreeMap<TimerId, Armed>,
     timer_next: u64,
     now: Duration,
     out: Vec<Command>,
@@ -45,6 +48,14 @@ enum Phase {
     Open,
     Closing(Closing),
     Closed,
+}
+
+/// A timer that is armed.
+#[derive(Debug, Clone, Copy)]
+struct Armed {
+    timed: Timed,
+    /// When it runs out.
+    due: Duration,
 }
 
 /// What a timer is for.
@@ -242,12 +253,16 @@ impl Machine {
     }
 
     fn report(&mut self, key: ChildKey, fact: Fact) {
+        if let Fact::Exited { reason, .. } | Fact::StartFailed { cause: reason } = &fact {
+            self.table.edit(key, |child| child.last_exit = Some(Box::new(reason.clone())));
+        }
         let Some(child) = self.table.get(key) else { return };
         self.out.push(Command::Report(SupervisionEvent {
             id: child.spec.id.clone(),
             key,
             generation: child.generation,
             n_restarts: child.n_restarts,
+            last_exit: child.last_exit.as_deref().cloned(),
             fact,
         }));
     }
@@ -255,7 +270,8 @@ impl Machine {
     fn arm(&mut self, after: Duration, timed: Timed) -> TimerId {
         let timer = TimerId(self.timer_next);
         self.timer_next += 1;
-        self.timers.insert(timer, timed);
+        let due = self.now.saturating_add(after);
+        self.timers.insert(timer, Armed { timed, due });
         self.out.push(Command::Arm { timer, after });
         timer
     }
@@ -269,7 +285,7 @@ impl Machine {
     }
 
     fn timer_fired(&mut self, timer: TimerId) {
-        match self.timers.remove(&timer) {
+        match self.timers.remove(&timer).map(|armed| armed.timed) {
             None => {}
             Some(Timed::Round) => self.end_pause(),
             Some(Timed::Child(key)) => self.child_timer_fired(key),

@@ -291,6 +291,8 @@ pub struct SupervisionEvent {
     pub generation: Generation,
     /// How often it was started again by its supervisor.
     pub n_restarts: u64,
+    /// How its last incarnation that has ended did so: why it is restarted, given up or escalated.
+    pub last_exit: Option<ExitReason>,
     /// What happened.
     pub fact: Fact,
 }

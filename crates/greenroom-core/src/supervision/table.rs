@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use crate::ids::AgentId;
 use crate::supervision::intensity::Window;
-use crate::supervision::{ChildKey, ChildKind, ChildSpec, Generation, RequestId, Restart, TimerId};
+use crate::supervision::{
+    ChildKey, ChildKind, ChildSpec, ExitReason, Generation, RequestId, Restart, TimerId,
+};
 
 /// The state of a child, as shown to others.
 ///
@@ -79,6 +81,8 @@ pub(super) struct Child {
     /// The requests that wait for the child to be gone.
     pub(super) waiters: Vec<RequestId>,
     pub(super) is_forgotten: bool,
+    /// How the last incarnation that has ended did so.
+    pub(super) last_exit: Option<Box<ExitReason>>,
 }
 
 impl Child {
@@ -274,6 +278,7 @@ impl Table {
             request,
             waiters: Vec::new(),
             is_forgotten: false,
+            last_exit: None,
             spec,
         };
         self.tally += Tally::of(&child);

@@ -4,6 +4,7 @@ mod admin;
 mod chaos;
 mod failing;
 mod otp;
+mod overview;
 mod scale;
 mod significant;
 mod starting;

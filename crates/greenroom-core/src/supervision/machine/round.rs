@@ -189,8 +189,17 @@ impl Machine {
 
     /// Whether the pause of a round is what the child waits for.
     pub(super) fn is_pausing_for(&self, key: ChildKey) -> bool {
-        let Some(round) = &self.round else { return false };
-        matches!(round.step, RoundStep::Pausing(_)) && round.culprit == Some(key)
+        self.pause_of(key).is_some()
+    }
+
+    /// The timer of the pause that the child waits for.
+    pub(super) fn pause_of(&self, key: ChildKey) -> Option<TimerId> {
+        match self.round.as_ref()? {
+            Round { step: RoundStep::Pausing(timer), culprit, .. } if *culprit == Some(key) => {
+                Some(*timer)
+            }
+            _ => None,
+        }
     }
 
     fn is_waiting(&self, key: ChildKey) -> bool {

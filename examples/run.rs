@@ -46,3 +46,15 @@ fn an_actor_of_ones_own_crashes_comes_back_and_is_asked() {
 fn an_embedded_team_answers_from_the_docs() {
     check("embed", &["12% of 64 = 7.68"]);
 }
+
+#[test]
+fn a_running_system_is_looked_at() {
+    check(
+        "operations",
+        &[
+            "ledger: Blocked { message: \"Audit\" }",
+            "ledger has ended: shut down",
+            "team: ledger Restarting { after: 0ns }",
+        ],
+    );
+}

@@ -59,7 +59,12 @@ fn pages() -> Vec<PathBuf> {
 
 #[test]
 fn the_rust_on_every_page_is_compiled_somewhere() {
-    let sources = ["examples/typed_agent.rs", "examples/embed.rs", "examples/custom_actor.rs"];
+    let sources = [
+        "examples/typed_agent.rs",
+        "examples/embed.rs",
+        "examples/custom_actor.rs",
+        "examples/operations.rs",
+    ];
     let compiled: String = sources.iter().map(|file| read(Path::new(ROOT).join(file))).collect();
     let compiled = compiled + include_str!("pages.rs");
     let compiled: BTreeSet<_> = compiled.lines().map(str::trim).collect();

@@ -10,7 +10,7 @@ use greenroom_models::Extractive;
 
 use crate::args::ChatArgs;
 use crate::ask::conclude;
-use crate::console::{Console, Ink};
+use crate::console::{Console, Ink, printable};
 use crate::exit::{Exit, Failure};
 use crate::question::checked;
 use crate::render::{answer, count, sources, without_marks};
@@ -25,6 +25,7 @@ const EXCHANGES_MAX: usize = 10;
 const HELP: &str = "\
 Ask a question, or say
   /sources  what the last answer rests on
+  /agents   the tree of what runs
   /clear    forget the conversation
   /help     this
   /quit     leave; so does Ctrl-D
@@ -62,6 +63,7 @@ impl Chat<'_> {
                 Line::Text(text) => match text.trim() {
                     "" => {}
                     "/quit" | "/exit" => return Ok(Exit::Ok),
+                    "/agents" => self.console.out(&printable(&session.tree().await))?,
                     command if command.starts_with('/') => self.command(command)?,
                     question => self.ask(session, question.to_owned()).await?,
                 },

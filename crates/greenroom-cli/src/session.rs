@@ -51,6 +51,11 @@ impl Session {
         }
     }
 
+    /// Everything that runs, as a tree of text.
+    pub(crate) async fn tree(&self) -> String {
+        self.runtime.tree().await.to_string()
+    }
+
     /// Ends everything in an orderly way, if that is soon done.
     pub(crate) async fn end(self) {
         end(&self.runtime).await;

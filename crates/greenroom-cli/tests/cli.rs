@@ -327,11 +327,13 @@ fn the_demo_answers_from_the_documentation_wherever_it_is_run() {
 #[test]
 fn a_conversation_is_read_line_by_line() {
     let world = World::new();
-    let input =
-        format!("/sources\n{CAPACITY}\n\n/nonsense\nWhat colour is the door?\n/quit\nunread\n");
+    let input = format!(
+        "/sources\n{CAPACITY}\n\n/nonsense\nWhat colour is the door?\n/agents\n/quit\nunread\n"
+    );
     let ran = world.run_with_input(&["chat", "--corpus", "docs"], input.as_bytes());
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.out.contains("64 messages") && ran.out.contains("green"), "{ran:?}");
+    assert!(ran.out.contains("─ team ") && ran.out.contains("├─ retrieval "), "{ran:?}");
     assert!(ran.err.contains("nothing was asked yet") && ran.err.contains("/nonsense"), "{ran:?}");
     assert_eq!(ran.err.matches("completed in").count(), 2, "{ran:?}");
 }

@@ -104,6 +104,20 @@ pub enum Found {
     },
 }
 
+impl Finding {
+    /// What was found of an incarnation.
+    #[must_use]
+    pub fn new(
+        agent: AgentId,
+        generation: u64,
+        what: Found,
+        lasted: Duration,
+        is_over: bool,
+    ) -> Self {
+        Self { agent, generation, what, lasted, is_over }
+    }
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { agent, lasted, .. } = self;

@@ -12,8 +12,8 @@ pub(crate) mod trail;
 
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use greenroom_core::ids::AgentId;
@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::actor::address::{AgentRef, AskError, Reply};
 use crate::actor::effect::{EffectError, Effects};
 use crate::actor::question::{Origin, Question, Tie};
+use crate::actor::slot::AnySlot;
 use crate::actor::trail::Here;
 use crate::watch::{Down, WatchId};
 
@@ -77,6 +78,14 @@ pub trait Actor: Sized + Send + 'static {
         message: &Self::Message,
         context: &mut Context<'_, Self>,
     ) -> Result<(), Failure>;
+
+    /// What a message is called by those who look: by default its type. A `match` on the variants says
+    /// more. It is called before each [`Actor::handle`], so it only looks.
+    #[must_use]
+    fn message_name(message: &Self::Message) -> &'static str {
+        let _ = message;
+        std::any::type_name::<Self::Message>()
+    }
 
     /// Runs when the incarnation ends in an orderly way; not after a kill, a panic or a failure.
     fn stopped(&mut self) {}
@@ -295,10 +304,45 @@ impl<A: Actor> Context<'_, A> {
         self.effects.slot.set_step(Some(step.into()));
     }
 
+    /// A handle with which an effect says that it makes progress, for the
+    /// [watchdog](crate::RuntimeBuilder::watchdog).
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        let slot: Arc<dyn AnySlot> = Arc::clone(&self.effects.slot) as _;
+        Progress { slot: Arc::downgrade(&slot) }
+    }
+
+    /// Declares that no progress is expected for this long: the watchdog does not take the agent for stuck
+    /// before. It replaces a protection that is on, so zero ends one.
+    pub fn protect(&self, span: Duration) {
+        self.effects.slot.protect(span);
+    }
+
     /// The token that is cancelled when the incarnation ends, for work that is handed elsewhere.
     #[must_use]
     pub fn cancellation(&self) -> CancellationToken {
         self.effects.token.child_token()
+    }
+}
+
+/// Says that an agent makes progress, from within an effect of its own. Cheap to clone; it keeps no agent.
+#[derive(Clone)]
+pub struct Progress {
+    slot: Weak<dyn AnySlot>,
+}
+
+impl Progress {
+    /// There was progress, such as another piece of a long answer.
+    pub fn made(&self) {
+        if let Some(slot) = self.slot.upgrade() {
+            slot.tick();
+        }
+    }
+}
+
+impl fmt::Debug for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Progress")
     }
 }
 

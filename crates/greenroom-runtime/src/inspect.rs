@@ -1,6 +1,10 @@
 //! What can be seen of a running system.
 
+pub(crate) mod facts;
+pub(crate) mod pulses;
 pub(crate) mod registry;
+mod text;
+pub(crate) mod tree;
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,6 +12,7 @@ use std::time::Duration;
 
 use greenroom_core::ids::AgentId;
 use greenroom_core::supervision::ExitReason;
+use greenroom_core::timing::Timing;
 use tokio::time::Instant;
 
 /// One agent, at one moment.
@@ -36,6 +41,13 @@ pub struct AgentInfo {
     pub in_flight: Option<InFlight>,
     /// What the agent says it is doing, for example `turn 2: search`.
     pub step: Option<Arc<str>>,
+    /// How long its handlers took, over all incarnations. The time of a handler that has just returned is
+    /// taken when the next one begins, or none follows.
+    pub timing: Timing,
+    /// Effects under way.
+    pub n_effects: usize,
+    /// Timers under way.
+    pub n_timers: usize,
     /// How many wait for its end.
     pub n_watchers: usize,
     /// How its last incarnation ended; the one that lives now has not.
@@ -52,11 +64,23 @@ impl AgentInfo {
 
 /// A message that is being handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct InFlight {
-    /// Which delivery this is.
+    /// What it is; see [`Actor::message_name`](crate::Actor::message_name). While the actor starts or
+    /// stops, the name of that hook.
+    pub message: &'static str,
+    /// Which delivery this is, counted from 1; 0 while the actor starts or stops.
     pub delivery: u32,
     /// Since when.
     pub since: Instant,
+}
+
+impl InFlight {
+    /// How long it has been handled.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.since.elapsed()
+    }
 }
 
 /// What an agent is doing.

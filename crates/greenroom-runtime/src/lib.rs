@@ -15,8 +15,11 @@ mod agents;
 mod run;
 mod team;
 
+mod feed;
 mod inspect;
+mod panics;
 mod watch;
+mod watchdog;
 
 mod runtime;
 
@@ -24,17 +27,21 @@ pub use actor::address::{AgentRef, AskError, Reply, SendError, SendErrorKind};
 pub use actor::dead_letters::{DeadLetter, DeadReason};
 pub use actor::effect::EffectError;
 pub use actor::question::Origin;
-pub use actor::{Actor, Context, Failure};
+pub use actor::{Actor, Context, Failure, Progress};
 pub use agents::single::{Agent, AgentBuilder, AgentOutcome};
 pub use fan_out::branch::{Branch, BranchError};
 pub use fan_out::gathered::Gathered;
+pub use feed::{Feed, Told};
+pub use inspect::facts::Supervised;
+pub use inspect::tree::{Node, NodeState, SupervisorInfo};
 pub use inspect::{AgentInfo, AgentState, InFlight};
+pub use panics::PanicLocations;
 pub use run::Run;
 pub use run::events::{RunEvent, RunEvents};
 pub use runtime::clock::SystemClock;
 pub use runtime::error::{RunError, StartError};
 pub use runtime::{Runtime, RuntimeBuilder};
-pub use supervisor::{Ignored, RactorChild, Start, StartFuture, SupervisorRef};
+pub use supervisor::{Ignored, RactorChild, Start, StartFuture, Subject, SupervisorRef};
 pub use team::specialist::Task;
 pub use team::{Team, TeamBuilder};
 pub use watch::{Down, WatchId};

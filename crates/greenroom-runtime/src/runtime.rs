@@ -11,7 +11,6 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use greenroom_core::fault::Faults;
 use greenroom_core::ids::{AgentId, RunId};
 use greenroom_core::journal::Journal;
 use greenroom_core::mailbox::MailboxSpec;
@@ -20,18 +19,22 @@ use greenroom_core::supervision::{
     AdminError, ChildInfo, ChildSpec, ExitReason, Restart, SupervisorSpec,
 };
 use greenroom_core::time::Clock;
+use greenroom_core::watchdog::Finding;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::actor::Actor;
 use crate::actor::address::AgentRef;
-use crate::actor::dead_letters::{DeadLetter, DeadLetters};
-use crate::actor::slot::Slot;
+use crate::actor::dead_letters::DeadLetter;
+use crate::actor::slot::{House, Slot};
 use crate::agents::single::AgentBuilder;
+use crate::feed::Feed;
 use crate::inspect::AgentInfo;
+use crate::inspect::facts::{Facts, Supervised};
 use crate::inspect::registry::Registry;
+use crate::inspect::tree::Node;
 use crate::runtime::error::StartError;
 use crate::runtime::tasks::Tasks;
-use crate::supervisor::{AgentStart, Start, SupervisorRef, SupervisorStart};
+use crate::supervisor::{AgentStart, Observer, Start, SupervisorRef, SupervisorStart};
 use crate::team::TeamBuilder;
 
 pub use builder::RuntimeBuilder;
@@ -56,14 +59,16 @@ pub struct Runtime {
 
 struct Inner {
     tasks: Tasks,
-    dead_letters: Arc<DeadLetters>,
+    /// What the slots share.
+    house: House,
     journal: Arc<dyn Journal>,
     clock: Arc<dyn Clock>,
-    faults: Option<Arc<dyn Faults>>,
     root: SupervisorRef,
     team: SupervisorRef,
     partitions: Vec<SupervisorRef>,
     registry: Registry,
+    facts: Arc<Facts>,
+    observer: Observer,
     random: Mutex<SplitMix64>,
     /// Room for runs.
     runs: Arc<Semaphore>,
@@ -72,7 +77,15 @@ struct Inner {
 impl Runtime {
     /// A runtime to be configured.
     pub fn builder() -> RuntimeBuilder {
-        RuntimeBuilder { journal: None, clock: None, faults: None, seed: None, runs_max: 100_000 }
+        RuntimeBuilder {
+            journal: None,
+            clock: None,
+            faults: None,
+            seed: None,
+            runs_max: 100_000,
+            watchdog: None,
+            panic_locations: None,
+        }
     }
 
     /// Starts a runtime with the defaults.
@@ -163,7 +176,7 @@ impl Runtime {
             spec,
             children,
             tasks: self.inner.tasks.clone(),
-            observer: Arc::new(|_| {}),
+            observer: self.observer(),
             seed: self.next_random(),
             on_closed: None,
         };
@@ -192,6 +205,35 @@ impl Runtime {
         self.inner.registry.agents()
     }
 
+    /// Everything that runs, as a tree: supervisors with what is below them, agents with what they do. It
+    /// takes at most about 40 ms, whatever hangs: a supervisor that does not answer is marked, and the agents
+    /// that it starts with are shown as their slots are.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future does no harm.
+    pub async fn tree(&self) -> Node {
+        crate::inspect::tree::tree(&self.inner.root).await
+    }
+
+    /// Every start, exit, restart and escalation from now on.
+    #[must_use]
+    pub fn supervision_events(&self) -> Feed<Supervised> {
+        self.inner.facts.supervision.read(self.inner.tasks.over())
+    }
+
+    /// What the [watchdog](RuntimeBuilder::watchdog) finds from now on; nothing without one.
+    #[must_use]
+    pub fn findings(&self) -> Feed<Finding> {
+        self.inner.facts.findings.read(self.inner.tasks.over())
+    }
+
+    /// The last 256 findings.
+    #[must_use]
+    pub fn recent_findings(&self) -> Vec<Finding> {
+        self.inner.facts.recent_findings()
+    }
+
     /// The supervisors below the root, with their states.
     pub async fn which_children(&self) -> Vec<ChildInfo> {
         self.inner.root.which_children().await
@@ -200,13 +242,13 @@ impl Runtime {
     /// The most recent messages that nobody handled.
     #[must_use]
     pub fn dead_letters(&self) -> Vec<DeadLetter> {
-        self.inner.dead_letters.recent()
+        self.inner.house.dead_letters.recent()
     }
 
     /// How many messages nobody handled, by reason.
     #[must_use]
     pub fn dead_letter_counts(&self) -> std::collections::BTreeMap<&'static str, u64> {
-        self.inner.dead_letters.counts()
+        self.inner.house.dead_letters.counts()
     }
 
     /// The journal.
@@ -244,6 +286,10 @@ impl Runtime {
         Arc::clone(&self.inner.runs).try_acquire_owned().ok()
     }
 
+    pub(crate) fn observer(&self) -> Observer {
+        Arc::clone(&self.inner.observer)
+    }
+
     pub(crate) fn tasks(&self) -> &Tasks {
         &self.inner.tasks
     }
@@ -262,9 +308,7 @@ impl Runtime {
         role: &str,
         mailbox: MailboxSpec,
     ) -> Arc<Slot<M>> {
-        let dead_letters = Arc::clone(&self.inner.dead_letters);
-        let slot = Slot::new(id, role.into(), mailbox, dead_letters);
-        Arc::new(slot.with_faults(self.inner.faults.clone()))
+        Slot::new(id, role.into(), mailbox, self.inner.house.clone())
     }
 
     pub(crate) fn agent_start<A: Actor>(

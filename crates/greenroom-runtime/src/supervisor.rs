@@ -19,20 +19,22 @@ use greenroom_core::supervision::{
 use ractor::ActorRef;
 use rustc_hash::FxHashMap;
 use tokio::sync::{Semaphore, oneshot};
+use tokio::time::Instant;
 
 use crate::watch::{Down, Ending, Mortal, tell};
 
-pub use start::{Ignored, RactorChild, Start, StartFuture};
+pub use start::{Ignored, RactorChild, Start, StartFuture, Subject};
 
-pub(crate) use message::SupervisorMessage;
+pub(crate) use message::{Look, SupervisorMessage};
 pub(crate) use shell::SupervisorShell;
-pub(crate) use start::{AgentStart, OnClosed, SupervisorStart};
+pub(crate) use start::{AgentStart, Inside, OnClosed, SupervisorStart};
 
 /// Requests to one supervisor that may wait at once; further callers wait for their turn.
 const REQUESTS_MAX: usize = 1024;
 
-/// Told of every fact about a supervisor's children. It runs in the supervisor, so it must be quick.
-pub(crate) type Observer = Arc<dyn Fn(&SupervisionEvent) + Send + Sync>;
+/// Told of every fact about a supervisor's children, and who that is. It runs in the supervisor, so it must
+/// be quick.
+pub(crate) type Observer = Arc<dyn Fn(&AgentId, &SupervisionEvent) + Send + Sync>;
 
 /// The children that a supervisor starts with.
 pub(crate) type Children = Vec<(ChildSpec, Arc<dyn Start>)>;
@@ -141,6 +143,19 @@ impl SupervisorRef {
             return Vec::new();
         }
         answer.await.unwrap_or_default()
+    }
+
+    /// What can be seen of the supervisor, if it answers by then.
+    pub(crate) async fn look(&self, until: Instant) -> Option<Look> {
+        let look = async {
+            let permit = self.inner.looks.acquire().await;
+            let (reply, answer) = oneshot::channel();
+            if permit.is_err() || !self.cast(SupervisorMessage::Look(reply)) {
+                return None;
+            }
+            answer.await.ok()
+        };
+        tokio::time::timeout_at(until, look).await.ok().flatten()
     }
 
     /// Waits until the supervisor has ended for good, with all its children; see [`Down`]. One that has

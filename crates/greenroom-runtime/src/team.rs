@@ -144,7 +144,7 @@ impl Team {
             spec: SupervisorSpec::dynamic().auto_shutdown(AutoShutdown::AnySignificant),
             children: Vec::new(),
             tasks: self.crew.runtime.tasks().clone(),
-            observer: observer(shared),
+            observer: observer(shared, self.crew.runtime.observer()),
             seed: shared.id.bits() as u64,
             on_closed: Some(Arc::new(move |reason| close_run(&over, reason))),
         };
@@ -199,14 +199,17 @@ fn close_run(shared: &RunShared<Outcome>, reason: &ExitReason) {
 }
 
 /// Turns what a run's supervisor reports into events of the run.
-fn observer(shared: &Arc<RunShared<Outcome>>) -> Observer {
+fn observer(shared: &Arc<RunShared<Outcome>>, of_all: Observer) -> Observer {
     let shared = Arc::clone(shared);
-    Arc::new(move |event: &SupervisionEvent| match &event.fact {
-        Fact::Exited { reason, asked: false } if reason.is_abnormal() => {
-            let (agent, reason) = (event.id.clone(), reason.clone());
-            shared.emit(|| RunEvent::AgentFailed { agent, reason });
+    Arc::new(move |supervisor: &AgentId, event: &SupervisionEvent| {
+        of_all(supervisor, event);
+        match &event.fact {
+            Fact::Exited { reason, asked: false } if reason.is_abnormal() => {
+                let (agent, reason) = (event.id.clone(), reason.clone());
+                shared.emit(|| RunEvent::AgentFailed { agent, reason });
+            }
+            _ => {}
         }
-        _ => {}
     })
 }
 

@@ -15,11 +15,12 @@ pub use greenroom_core::report::{Goal, Outcome, Report, Status, TaskFailure, Tas
 pub use greenroom_core::retriever::{Citation, Passage, Query, Retriever};
 pub use greenroom_core::schemars::{self, JsonSchema};
 pub use greenroom_core::tool::{Tool, tool};
+pub use greenroom_core::watchdog::{OnStuck, WatchdogSpec};
 pub use greenroom_models::Extractive;
 #[cfg(feature = "retrieval")]
 pub use greenroom_retrieval::{Corpus, CorpusOptions};
 pub use greenroom_runtime::{
-    Actor, Agent, AgentRef, Branch, BranchError, Context, Failure, Gathered, Reply, Run, RunEvent,
-    Runtime, Task, Team,
+    Actor, Agent, AgentRef, Branch, BranchError, Context, Down, Failure, Feed, Gathered,
+    PanicLocations, Reply, Run, RunEvent, Runtime, Task, Team, Told, WatchId,
 };
 pub use greenroom_tools::builtin;

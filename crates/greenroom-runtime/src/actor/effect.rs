@@ -1,6 +1,5 @@
 //! Effects: work that a hook starts and that answers with a message.
 
-use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,6 +16,7 @@ use crate::actor::Failure;
 use crate::actor::envelope::Envelope;
 use crate::actor::question::{Question, Tie};
 use crate::actor::slot::{Slot, WATCHES_MAX};
+use crate::panics::{Panics, panic_text};
 use crate::runtime::tasks::Tasks;
 
 /// Why an effect has no result.
@@ -84,7 +84,7 @@ impl<M: Send + 'static> Effects<M> {
                     true => EffectError::TimedOut(deadline),
                     false => EffectError::Cancelled,
                 }),
-                outcome = bounded(deadline, work) => outcome,
+                outcome = bounded(&home.panics, deadline, work) => outcome,
             };
             let inherited = tie.inherited(outcome.is_ok());
             home.deliver(open, inherited, || into_message(outcome));
@@ -107,7 +107,7 @@ impl<M: Send + 'static> Effects<M> {
     /// Where this incarnation's outcomes go.
     pub(crate) fn home(&self) -> Home<M> {
         let (slot, token) = (Arc::clone(&self.slot), self.token.clone());
-        Home { slot, token, generation: self.generation }
+        Home { slot, token, generation: self.generation, panics: self.tasks.panics().clone() }
     }
 
     /// Whether the incarnation may be given more work.
@@ -148,6 +148,7 @@ pub(crate) struct Home<M> {
     /// Cancelled when the incarnation ends.
     pub(crate) token: CancellationToken,
     generation: u64,
+    panics: Panics,
 }
 
 impl<M: Send + 'static> Home<M> {
@@ -164,7 +165,7 @@ impl<M: Send + 'static> Home<M> {
                 self.slot.send_internal(self.generation, envelope);
             }
             Err(payload) => {
-                self.slot.fail(self.generation, ExitReason::Panic(panic_text(&*payload)));
+                self.slot.fail(self.generation, ExitReason::Panic(self.panics.here(&*payload)));
             }
         }
     }
@@ -194,25 +195,23 @@ pub(crate) async fn joined<T>(handle: JoinHandle<T>) -> Result<T, EffectError> {
     }
 }
 
-/// What a panic said, cut to a bound.
-pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> Detail {
-    let text = payload.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    Detail::new(text.unwrap_or("a panic without a message"))
-}
-
 /// Runs a future, at most until a deadline; its panic is an error.
 pub(crate) async fn bounded<T>(
+    panics: &Panics,
     deadline: Duration,
     work: impl Future<Output = T>,
 ) -> Result<T, EffectError> {
-    match tokio::time::timeout(deadline, unwound(work)).await {
+    match tokio::time::timeout(deadline, unwound(panics, work)).await {
         Ok(ended) => ended.map_err(EffectError::Panicked),
         Err(_) => Err(EffectError::TimedOut(deadline)),
     }
 }
 
 /// Runs a future; its panic is a value.
-pub(crate) async fn unwound<T>(work: impl Future<Output = T>) -> Result<T, Detail> {
-    AssertUnwindSafe(work).catch_unwind().await.map_err(|payload| panic_text(&*payload))
+pub(crate) async fn unwound<T>(
+    panics: &Panics,
+    work: impl Future<Output = T>,
+) -> Result<T, Detail> {
+    let ended = AssertUnwindSafe(work).catch_unwind().await;
+    ended.map_err(|payload| panics.here(&*payload))
 }

@@ -1,6 +1,7 @@
 //! The shell: one incarnation of an agent as a ractor actor. It feeds messages to the user's hooks and
 //! turns their panics and failures into exits with a reason.
 
+use std::any::type_name;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use greenroom_core::supervision::ExitReason;
 use ractor::{ActorProcessingErr, ActorRef};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::actor::effect::{Effects, panic_text};
+use crate::actor::effect::Effects;
 use crate::actor::envelope::{Envelope, Signal};
 use crate::actor::faults::{self, Held, Strike};
 use crate::actor::slot::Slot;
@@ -99,8 +100,10 @@ impl<A: Actor> ractor::Actor for Shell<A> {
             has_overrun: AtomicBool::new(false),
         };
         faults::at_start(&self.slot, generation).await.map_err(Ended)?;
+        self.slot.count(&effects.n_open, &effects.n_timers);
+        self.slot.begin_hook("started");
         let mut is_stopping = false;
-        let life = caught(|| {
+        let life = caught(&self.tasks, || {
             let mut life =
                 Life { actor: (self.factory)(), effects, crashes_next: false, is_fresh: true };
             let mut context =
@@ -110,6 +113,7 @@ impl<A: Actor> ractor::Actor for Shell<A> {
             life.effects.check()?;
             Ok(life)
         });
+        self.slot.end_hook();
         let life = life.map_err(Ended)?;
         self.slot.attach(myself.clone());
         if is_stopping {
@@ -156,12 +160,13 @@ impl<A: Actor> ractor::Actor for Shell<A> {
         life: &mut Life<A>,
     ) -> Result<(), ActorProcessingErr> {
         self.slot.detach(life.effects.generation, AgentState::Restarting);
-        caught(|| {
+        self.slot.begin_hook("stopped");
+        let stopped = caught(&self.tasks, || {
             life.actor.stopped();
             Ok(())
-        })
-        .map_err(Ended)?;
-        Ok(())
+        });
+        self.slot.end_hook();
+        Ok(stopped.map_err(Ended)?)
     }
 }
 
@@ -204,7 +209,11 @@ impl<A: Actor> Shell<A> {
             let actor = &mut life.actor;
             let handled = span.in_scope(|| {
                 struck.map_err(|ended| ended.0)?;
-                caught(|| {
+                caught(&self.tasks, || {
+                    let name = A::message_name(&envelope.message);
+                    if name != type_name::<A::Message>() {
+                        self.slot.name_in_flight(name);
+                    }
                     actor.handle(&envelope.message, &mut context)?;
                     context.effects.check()
                 })
@@ -234,9 +243,9 @@ fn fault(is_due: bool) -> Result<(), Ended> {
 }
 
 /// Runs a hook; its failure or panic is an exit reason.
-fn caught<T>(hook: impl FnOnce() -> Result<T, Failure>) -> Result<T, ExitReason> {
+fn caught<T>(tasks: &Tasks, hook: impl FnOnce() -> Result<T, Failure>) -> Result<T, ExitReason> {
     match catch_unwind(AssertUnwindSafe(hook)) {
         Ok(result) => result.map_err(Failure::into_exit),
-        Err(payload) => Err(ExitReason::Panic(panic_text(&*payload))),
+        Err(payload) => Err(ExitReason::Panic(tasks.panics().here(&*payload))),
     }
 }

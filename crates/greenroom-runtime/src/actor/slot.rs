@@ -3,25 +3,42 @@
 //! ractor's own mailbox carries no message of an agent, only the ring of a bell: messages wait here, where
 //! a crash cannot reach them, and each incarnation reads on where the last one stopped.
 
+mod any;
+mod room;
+mod vitals;
 mod watching;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::any::type_name;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use greenroom_core::fault::{Fault, Faults, Point};
 use greenroom_core::ids::AgentId;
-use greenroom_core::mailbox::{Admission, Lane, Lease, Mailbox, MailboxSpec, Overflow, Redelivery};
+use greenroom_core::mailbox::{Admission, Lane, Lease, Mailbox, MailboxSpec, Redelivery};
 use greenroom_core::supervision::ExitReason;
 use ractor::ActorRef;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
-use tokio::time::Instant;
+use tokio::sync::Semaphore;
 
 use crate::actor::dead_letters::{DeadLetter, DeadLetters, DeadReason};
 use crate::actor::envelope::{Envelope, Refused, Signal};
-use crate::inspect::{AgentInfo, AgentState, InFlight};
-use crate::watch::{Mortal, tell};
+use crate::inspect::pulses::{Pulse, Pulses};
+use crate::inspect::{AgentInfo, AgentState};
+use crate::watch::tell;
+use room::permits_of;
+use vitals::Vitals;
 use watching::Watching;
 
+pub(crate) use any::AnySlot;
+pub(crate) use vitals::Work;
 pub(crate) use watching::WATCHES_MAX;
+
+/// What the slots of one runtime share.
+#[derive(Clone, Default)]
+pub(crate) struct House {
+    pub(crate) dead_letters: Arc<DeadLetters>,
+    /// What goes wrong on purpose.
+    pub(crate) faults: Option<Arc<dyn Faults>>,
+    pub(crate) pulses: Arc<Pulses>,
+}
 
 pub(crate) struct Slot<M> {
     id: AgentId,
@@ -30,6 +47,7 @@ pub(crate) struct Slot<M> {
     dead_letters: Arc<DeadLetters>,
     /// What goes wrong on purpose.
     faults: Option<Arc<dyn Faults>>,
+    pulse: Pulse,
     inner: Mutex<Inner<M>>,
 }
 
@@ -40,7 +58,7 @@ struct Inner<M> {
     bell: Option<ActorRef<Signal>>,
     is_rung: bool,
     generation: u64,
-    in_flight: Option<InFlight>,
+    vitals: Vitals,
     state: AgentState,
     step: Option<Arc<str>>,
     /// Why the incarnation is to end as soon as it can be told.
@@ -50,30 +68,24 @@ struct Inner<M> {
 }
 
 impl<M: Send + 'static> Slot<M> {
-    pub(crate) fn new(
-        id: AgentId,
-        role: Arc<str>,
-        spec: MailboxSpec,
-        dead_letters: Arc<DeadLetters>,
-    ) -> Self {
+    pub(crate) fn new(id: AgentId, role: Arc<str>, spec: MailboxSpec, house: House) -> Arc<Self> {
         let inner = Inner {
             mailbox: Mailbox::new(spec),
             permits: permits_of(&spec),
             bell: None,
             is_rung: false,
             generation: 0,
-            in_flight: None,
+            vitals: Vitals::default(),
             state: AgentState::Starting,
             step: None,
             failed_early: None,
             watching: None,
         };
-        Self { id, role, spec, dead_letters, faults: None, inner: Mutex::new(inner) }
-    }
-
-    /// The same slot, with faults on purpose.
-    pub(crate) fn with_faults(self, faults: Option<Arc<dyn Faults>>) -> Self {
-        Self { faults, ..self }
+        let House { dead_letters, faults, pulses } = house;
+        let (pulse, inner) = (pulses.take(), Mutex::new(inner));
+        let slot = Arc::new(Self { id, role, spec, dead_letters, faults, pulse, inner });
+        pulses.own(slot.pulse.key(), Arc::downgrade(&slot) as Weak<dyn AnySlot>);
+        slot
     }
 
     /// What is to go wrong with what is about to happen.
@@ -83,30 +95,6 @@ impl<M: Send + 'static> Slot<M> {
 
     pub(crate) fn id(&self) -> &AgentId {
         &self.id
-    }
-
-    /// Waits for room in the user lane.
-    ///
-    /// # Errors
-    ///
-    /// When the agent has stopped for good.
-    pub(crate) async fn wait_for_room(&self) -> Result<Room<'_, M>, ()> {
-        if self.spec.overflow != Overflow::Wait {
-            return Ok(Room { slot: self, permit: None });
-        }
-        let permits = Arc::clone(&self.lock().permits);
-        let permit = permits.acquire_owned().await.map_err(|_| ())?;
-        Ok(Room { slot: self, permit: Some(permit) })
-    }
-
-    /// Takes room in the user lane if there is some.
-    pub(crate) fn room_now(&self) -> Result<Room<'_, M>, TryAcquireError> {
-        if self.spec.overflow != Overflow::Wait {
-            return Ok(Room { slot: self, permit: None });
-        }
-        let permits = Arc::clone(&self.lock().permits);
-        let permit = permits.try_acquire_owned()?;
-        Ok(Room { slot: self, permit: Some(permit) })
     }
 
     /// Puts a message into a lane and rings the bell.
@@ -182,6 +170,7 @@ impl<M: Send + 'static> Slot<M> {
             inner.is_rung = false;
             inner.state = AgentState::Starting;
             inner.step = None;
+            inner.vitals.begin();
             inner.failed_early = None;
             (inner.generation, inner.mailbox.forget_internal(), watches)
         };
@@ -208,7 +197,8 @@ impl<M: Send + 'static> Slot<M> {
         if inner.generation == generation {
             inner.bell = None;
             inner.is_rung = false;
-            inner.in_flight = None;
+            inner.vitals.in_flight = None;
+            inner.vitals.rest(&self.pulse);
             inner.state = state;
         }
     }
@@ -219,6 +209,7 @@ impl<M: Send + 'static> Slot<M> {
             let mut inner = self.lock();
             let Some(mut lease) = inner.mailbox.lease(takes_work) else {
                 inner.is_rung = false;
+                inner.vitals.rest(&self.pulse);
                 return None;
             };
             let watch = lease.message.watch.map(|id| inner.take_watch(id));
@@ -231,8 +222,7 @@ impl<M: Send + 'static> Slot<M> {
             }
             let reason = lease.message.unwanted();
             if reason.is_none() {
-                let (delivery, since) = (lease.delivery, Instant::now());
-                inner.in_flight = Some(InFlight { delivery, since });
+                inner.vitals.begin_message(&self.pulse, type_name::<M>(), lease.delivery);
             }
             drop(inner);
             lease.message.permit = None;
@@ -248,7 +238,7 @@ impl<M: Send + 'static> Slot<M> {
     pub(crate) fn done(&self, lease: Lease<Envelope<M>>) {
         let envelope = {
             let mut inner = self.lock();
-            inner.in_flight = None;
+            inner.vitals.in_flight = None;
             inner.mailbox.done(lease)
         };
         drop(envelope);
@@ -258,7 +248,7 @@ impl<M: Send + 'static> Slot<M> {
     pub(crate) fn crashed(&self, lease: Lease<Envelope<M>>, cause: &ExitReason) {
         let redelivery = {
             let mut inner = self.lock();
-            inner.in_flight = None;
+            inner.vitals.in_flight = None;
             inner.mailbox.crashed(lease)
         };
         match redelivery {
@@ -274,6 +264,7 @@ impl<M: Send + 'static> Slot<M> {
     pub(crate) fn has_more(&self, takes_work: bool) -> bool {
         let mut inner = self.lock();
         let has_more = inner.mailbox.has_next(takes_work);
+        inner.vitals.rest(&self.pulse);
         inner.is_rung = has_more;
         has_more
     }
@@ -304,12 +295,15 @@ impl<M: Send + 'static> Slot<M> {
     }
 
     pub(crate) fn set_step(&self, step: Option<Arc<str>>) {
-        self.lock().step = step;
+        let mut inner = self.lock();
+        inner.vitals.tick();
+        inner.step = step;
     }
 
     pub(crate) fn info(&self) -> AgentInfo {
         let inner = self.lock();
         let (n_admitted, n_handled) = inner.mailbox.counts();
+        let (n_effects, n_timers) = inner.vitals.n_under_way();
         AgentInfo {
             id: self.id.clone(),
             role: Arc::clone(&self.role),
@@ -320,7 +314,10 @@ impl<M: Send + 'static> Slot<M> {
             n_admitted,
             n_handled,
             head_age: inner.mailbox.head().map(|head| head.enqueued_at.elapsed()),
-            in_flight: inner.in_flight,
+            in_flight: inner.vitals.in_flight,
+            timing: inner.vitals.timing(),
+            n_effects,
+            n_timers,
             step: inner.step.clone(),
             n_watchers: inner.watching.as_ref().map_or(0, |w| w.ending.n_waiting()),
             last_exit: inner.watching.as_ref().and_then(|w| w.ending.last_exit().cloned()),
@@ -339,7 +336,7 @@ impl<M: Send + 'static> Slot<M> {
         }
         // The verdict is out before the reply inside the message goes away.
         drop(envelope);
-        let message_type = std::any::type_name::<M>();
+        let message_type = type_name::<M>();
         self.dead_letters.push(DeadLetter { to: self.id.clone(), message_type, reason });
     }
 
@@ -362,36 +359,4 @@ impl<M> Inner<M> {
             self.is_rung = bell.cast(Signal::Wake).is_ok();
         }
     }
-}
-
-/// A slot whose messages are of no interest.
-pub(crate) trait AnySlot: Mortal {
-    fn info(&self) -> AgentInfo;
-    fn crash(&self) -> bool;
-}
-
-impl<M: Send + 'static> AnySlot for Slot<M> {
-    fn info(&self) -> AgentInfo {
-        Self::info(self)
-    }
-
-    fn crash(&self) -> bool {
-        Self::crash(self)
-    }
-}
-
-/// Room for one message in the user lane; given back when it is not used.
-pub(crate) struct Room<'a, M> {
-    slot: &'a Slot<M>,
-    permit: Option<OwnedSemaphorePermit>,
-}
-
-impl<M: Send + 'static> Room<'_, M> {
-    pub(crate) fn send(self, envelope: Envelope<M>) -> Result<(), Refused<Envelope<M>>> {
-        self.slot.send(Lane::User, Envelope { permit: self.permit, ..envelope })
-    }
-}
-
-fn permits_of(spec: &MailboxSpec) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(spec.capacity.clamp(1, Semaphore::MAX_PERMITS)))
 }

@@ -116,6 +116,8 @@ impl Router {
         });
         let crew = Arc::clone(&self.setup.crew);
         let deadline = self.time_left();
+        // To wait for others is all that a router does.
+        context.protect(deadline);
         let answer: BoxFuture<'static, Result<Report, TaskFailure>> =
             match (crew.members.get(&to), work) {
                 (Some(Member::Seat(seat)), Work::Brief(brief)) => {

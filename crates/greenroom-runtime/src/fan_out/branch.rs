@@ -135,7 +135,7 @@ impl<R, E> Branch<R, E> {
         tokio::select! {
             biased;
             () = launch.tasks.over().cancelled() => Err(BranchError::Cancelled),
-            ended = bounded(deadline, async { work(&launch).await }) => ended?,
+            ended = bounded(launch.tasks.panics(), deadline, async { work(&launch).await }) => ended?,
         }
     }
 }

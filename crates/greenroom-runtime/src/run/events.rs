@@ -10,11 +10,10 @@ use futures_core::Stream;
 use greenroom_core::ids::{AgentId, RunId, TaskId};
 use greenroom_core::report::Status;
 use greenroom_core::supervision::ExitReason;
-use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-/// Events that wait for the slowest reader before it misses the oldest.
-const BUFFERED_MAX: usize = 1024;
+use crate::feed::{BUFFERED_MAX, facts};
 
 /// Something that happened in a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -149,21 +148,8 @@ pub struct RunEvents {
 
 impl RunEvents {
     fn new(receiver: broadcast::Receiver<RunEvent>, over: CancellationToken) -> Self {
-        let inner = futures_util::stream::unfold((receiver, over), |(mut receiver, over)| async {
-            let received = tokio::select! {
-                biased;
-                received = receiver.recv() => received,
-                // What was emitted before the end has been read by now.
-                () = over.cancelled() => return None,
-            };
-            let event = match received {
-                Ok(event) => event,
-                Err(RecvError::Lagged(n_events)) => RunEvent::Missed { n_events },
-                Err(RecvError::Closed) => return None,
-            };
-            Some((event, (receiver, over)))
-        });
-        Self { inner: Box::pin(inner) }
+        let missed = |n_events| RunEvent::Missed { n_events };
+        Self { inner: facts(receiver, over, std::convert::identity, missed) }
     }
 
     /// The next event; `None` once the run is over and everything was read.

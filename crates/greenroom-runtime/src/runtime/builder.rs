@@ -12,17 +12,22 @@ use greenroom_core::supervision::{
     ChildSpec, ExitReason, Intensity, Strategy, SupervisionEvent, SupervisorSpec,
 };
 use greenroom_core::time::Clock;
+use greenroom_core::watchdog::WatchdogSpec;
 use ractor::Actor as _;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{Inner, PARTITIONS, Runtime};
+use crate::actor::slot::House;
+use crate::inspect::facts::Facts;
 use crate::inspect::registry::Registry;
+use crate::panics::{PanicLocations, Panics};
 use crate::runtime::clock::SystemClock;
 use crate::runtime::error::StartError;
 use crate::runtime::tasks::Tasks;
-use crate::supervisor::{Start, SupervisorRef, SupervisorShell, SupervisorStart};
+use crate::supervisor::{Observer, Start, SupervisorRef, SupervisorShell, SupervisorStart};
+use crate::watchdog;
 
 /// Makes a [`Runtime`].
 #[must_use]
@@ -32,6 +37,8 @@ pub struct RuntimeBuilder {
     pub(super) faults: Option<Arc<dyn Faults>>,
     pub(super) seed: Option<u64>,
     pub(super) runs_max: usize,
+    pub(super) watchdog: Option<WatchdogSpec>,
+    pub(super) panic_locations: Option<PanicLocations>,
 }
 
 impl RuntimeBuilder {
@@ -65,11 +72,30 @@ impl RuntimeBuilder {
         self
     }
 
+    /// Looks for hooks that block their thread and for agents that make no progress; see
+    /// [`WatchdogSpec`] and [`Runtime::findings`]. Default: nobody looks.
+    ///
+    /// It costs one thread of the system, which looks four times in
+    /// [`handler_max`](WatchdogSpec::handler_max), and a task that looks at each agent four times in
+    /// [`progress_max`](WatchdogSpec::progress_max). Like the debug mode of other event loops it is off
+    /// unless asked for: a process that is idle is not woken 40 times in a second.
+    pub fn watchdog(mut self, spec: WatchdogSpec) -> Self {
+        self.watchdog = Some(spec);
+        self
+    }
+
+    /// Tells where panics happened in the reasons of exits. Default: their messages alone.
+    pub fn panic_locations(mut self, locations: &PanicLocations) -> Self {
+        self.panic_locations = Some(locations.clone());
+        self
+    }
+
     /// Starts the supervisors.
     ///
     /// # Errors
     ///
-    /// [`StartError`] when there is no randomness to be had, or a supervisor does not start.
+    /// [`StartError`] when there is no randomness to be had, a supervisor does not start, or there is no
+    /// thread for the watchdog.
     ///
     /// # Panics
     ///
@@ -79,16 +105,18 @@ impl RuntimeBuilder {
             Some(seed) => seed,
             None => random_seed().map_err(|error| StartError::new("randomness", error))?,
         };
-        let tasks = Tasks::default();
+        let tasks = Tasks::new(Panics(self.panic_locations));
+        let facts = Arc::new(Facts::default());
+        let observer = observer(&facts);
         let each = Some(Intensity::new(30, Duration::from_secs(60)));
         let team = SupervisorRef::with_child_intensity("team".into(), each);
         let names = (0..PARTITIONS).map(|i| AgentId::new(format!("runs-{i}")));
         let partitions: Vec<_> = names.map(SupervisorRef::new).collect();
         let spec = SupervisorSpec::dynamic().intensity(10, Duration::from_secs(60));
-        let mut children = vec![subtree(&team, spec, &tasks, seed)];
+        let mut children = vec![subtree(&team, spec, &tasks, &observer, seed)];
         for (i, partition) in (1..).zip(&partitions) {
             let spec = SupervisorSpec::dynamic().children_max(self.runs_max.max(1));
-            children.push(subtree(partition, spec, &tasks, seed.wrapping_add(i)));
+            children.push(subtree(partition, spec, &tasks, &observer, seed.wrapping_add(i)));
         }
         let root = SupervisorRef::new("runtime".into());
         let start = SupervisorStart {
@@ -96,7 +124,7 @@ impl RuntimeBuilder {
             spec: SupervisorSpec::new(Strategy::OneForOne),
             children,
             tasks: tasks.clone(),
-            observer: Arc::new(|_| {}),
+            observer: Arc::clone(&observer),
             seed,
             on_closed: None,
         };
@@ -112,17 +140,22 @@ impl RuntimeBuilder {
             }
         }
         watch(ended, tasks.over().clone(), start);
+        let house = House { faults: self.faults, ..House::default() };
+        if let Some(spec) = self.watchdog {
+            watchdog::start(spec, &house.pulses, &facts, &tasks)?;
+        }
         Ok(Runtime {
             inner: Arc::new(Inner {
                 tasks,
-                dead_letters: Arc::default(),
+                house,
                 journal: self.journal.unwrap_or_else(|| Arc::new(MemoryJournal::new())),
                 clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock::new())),
-                faults: self.faults,
                 root,
                 team,
                 partitions,
                 registry: Registry::default(),
+                facts,
+                observer,
                 random: Mutex::new(SplitMix64::new(seed)),
                 runs: Arc::new(Semaphore::new(self.runs_max.clamp(1, Semaphore::MAX_PERMITS))),
             }),
@@ -152,10 +185,19 @@ fn watch(ended: JoinHandle<()>, over: CancellationToken, root: SupervisorStart) 
     });
 }
 
+/// Hands the facts of supervision on to those who read them.
+fn observer(facts: &Arc<Facts>) -> Observer {
+    let facts = Arc::clone(facts);
+    Arc::new(move |supervisor: &AgentId, event: &SupervisionEvent| {
+        facts.supervised(supervisor, event)
+    })
+}
+
 fn subtree(
     handle: &SupervisorRef,
     spec: SupervisorSpec,
     tasks: &Tasks,
+    observer: &Observer,
     seed: u64,
 ) -> (ChildSpec, Arc<dyn Start>) {
     let start = SupervisorStart {
@@ -163,7 +205,7 @@ fn subtree(
         spec,
         children: Vec::new(),
         tasks: tasks.clone(),
-        observer: Arc::new(|_: &SupervisionEvent| {}),
+        observer: Arc::clone(observer),
         seed,
         on_closed: None,
     };

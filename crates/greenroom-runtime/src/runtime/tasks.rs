@@ -1,20 +1,34 @@
 //! The one place that spawns. Every task has a name, an owner and an end.
 
 use std::future::Future;
+use std::io;
+use std::thread;
 
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
+use crate::panics::Panics;
+
 /// The tasks of one runtime. They are counted, so that a task that outlives its runtime is noticed.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tasks {
     tracker: TaskTracker,
     over: CancellationToken,
+    panics: Panics,
 }
 
 impl Tasks {
+    pub(crate) fn new(panics: Panics) -> Self {
+        Self { panics, ..Self::default() }
+    }
+
+    /// What tells what a panic said.
+    pub(crate) fn panics(&self) -> &Panics {
+        &self.panics
+    }
+
     /// Spawns a named task. Its owner is whoever can cancel it; the runtime only counts it.
     pub(crate) fn spawn<F>(&self, name: &'static str, future: F) -> JoinHandle<F::Output>
     where
@@ -55,4 +69,12 @@ impl Tasks {
         self.tracker.close();
         self.tracker.wait().await;
     }
+}
+
+/// Starts a named thread of the system. Its owner is whoever can tell it to end.
+pub(crate) fn spawn_thread(
+    name: &str,
+    work: impl FnOnce() + Send + 'static,
+) -> io::Result<thread::JoinHandle<()>> {
+    thread::Builder::new().name(name.to_owned()).spawn(work)
 }

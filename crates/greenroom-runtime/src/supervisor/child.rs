@@ -48,6 +48,6 @@ impl Child {
 /// supervisor, which would take the child's siblings down.
 pub(super) fn guarded(hook: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(hook)) {
-        tracing::error!(panic = %crate::actor::effect::panic_text(&*payload), "a child's hook panicked");
+        tracing::error!(panic = %crate::panics::panic_text(&*payload), "a child's hook panicked");
     }
 }

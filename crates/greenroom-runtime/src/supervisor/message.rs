@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use greenroom_core::supervision::{
-    Admin, AdminError, ChildInfo, ChildKey, Done, ExitReason, Generation, SupervisorSpec, TimerId,
+    Admin, AdminError, ChildInfo, ChildKey, Done, ExitReason, Generation, Overview, SupervisorSpec,
+    TimerId,
 };
 use ractor::ActorCell;
 use tokio::sync::oneshot;
 
-use super::start::Ignored;
+use super::start::{Ignored, Subject};
 use super::{Children, Observer, Start, SupervisorRef};
 use crate::runtime::tasks::Tasks;
 
@@ -20,6 +21,7 @@ pub(crate) enum SupervisorMessage {
         reply: oneshot::Sender<Result<Done, AdminError>>,
     },
     WhichChildren(oneshot::Sender<Vec<ChildInfo>>),
+    Look(oneshot::Sender<Look>),
     Spawned {
         key: ChildKey,
         generation: Generation,
@@ -36,6 +38,13 @@ impl SupervisorMessage {
             actor.kill();
         }
     }
+}
+
+/// What a supervisor shows.
+pub(crate) struct Look {
+    pub(crate) overview: Overview,
+    /// What there is to see of each of the children.
+    pub(crate) subjects: Vec<Subject>,
 }
 
 /// What a supervisor is started with.

@@ -1,11 +1,13 @@
 //! The ractor side of a supervisor.
 
+mod show;
+
 use std::sync::Arc;
 
 use greenroom_core::ids::AgentId;
 use greenroom_core::supervision::{
     Admin, AdminError, ChildKey, ChildState, Command, Done, Event, ExitReason, Fact, Generation,
-    Machine, RequestId, SupervisionEvent, Target, TimerId,
+    Machine, RequestId, Target, TimerId,
 };
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, MessagingErr};
 use tokio::sync::oneshot;
@@ -17,6 +19,7 @@ use super::child::{Child, guarded};
 use super::message::{SupervisorArgs, SupervisorMessage};
 use super::start::{Ignored, exit_reason};
 use super::{Observer, Start, SupervisorRef, Table};
+use crate::actor::effect::unwound;
 use crate::actor::shell::{Ended, SHUT_DOWN};
 use crate::runtime::tasks::Tasks;
 
@@ -114,6 +117,7 @@ impl Actor for SupervisorShell {
             SupervisorMessage::WhichChildren(reply) => {
                 let _ = reply.send(state.machine.which_children());
             }
+            SupervisorMessage::Look(reply) => drop(reply.send(state.look())),
             SupervisorMessage::Spawned { key, generation, result } => {
                 state.spawned(key, generation, result)?;
             }
@@ -240,9 +244,10 @@ impl State {
         self.n_spawning += 1;
         let start = Arc::clone(&child.start);
         let (myself, supervisor) = (self.myself.clone(), self.myself.get_cell());
+        let panics = self.tasks.panics().clone();
         self.tasks.spawn("child-start", async move {
             let begun = Arc::clone(&start);
-            let started = crate::actor::effect::unwound(async move { begun.start(supervisor).await });
+            let started = unwound(&panics, async move { begun.start(supervisor).await });
             let result = tokio::select! {
                 biased;
                 result = started => Some(result.unwrap_or_else(|text| Err(ExitReason::Panic(text)))),
@@ -349,20 +354,6 @@ impl State {
         let child = self.children.get(&key)?;
         let (current, actor) = child.actor.as_ref()?;
         (*current == generation).then(|| (Arc::clone(&child.start), actor.clone()))
-    }
-
-    fn report(&self, event: &SupervisionEvent) {
-        let SupervisionEvent { id, generation, n_restarts, fact, .. } = event;
-        let supervisor = self.handle.id();
-        match fact {
-            Fact::Exited { reason, asked: false } if reason.is_abnormal() => {
-                tracing::warn!(%supervisor, child = %id, %generation, n_restarts, %reason, "exited");
-            }
-            fact => {
-                tracing::debug!(%supervisor, child = %id, %generation, n_restarts, ?fact, "child");
-            }
-        }
-        (self.observer)(event);
     }
 
     fn exit(&mut self, reason: ExitReason) -> Result<(), Ended> {

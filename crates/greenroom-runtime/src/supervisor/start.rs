@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use greenroom_core::BoxFuture;
-use greenroom_core::supervision::{ExitReason, SupervisorSpec};
+use greenroom_core::ids::AgentId;
+use greenroom_core::supervision::{ChildKind, ExitReason, SupervisorSpec};
 use ractor::{Actor as _, ActorCell, ActorProcessingErr, ActorRef, SpawnErr};
 use tokio::sync::oneshot;
 
@@ -16,7 +17,8 @@ use super::shell::SupervisorShell;
 use super::{Children, Observer, SupervisorRef};
 use crate::actor::Actor;
 use crate::actor::shell::{Ended, Factory, SHUT_DOWN, STOPPED_ITSELF, Shell};
-use crate::actor::slot::{OVERFLOWED, Slot};
+use crate::actor::slot::{AnySlot, OVERFLOWED, Slot};
+use crate::inspect::AgentInfo;
 use crate::runtime::tasks::Tasks;
 
 /// A child that was not started because there is nothing for it to do. Its supervisor goes on.
@@ -51,6 +53,12 @@ pub trait Start: Send + Sync + 'static {
         actor.kill();
     }
 
+    /// What there is to see of the child besides what its supervisor knows. A start that wraps another one
+    /// hands on what that gives.
+    fn subject(&self) -> Subject {
+        Subject::default()
+    }
+
     /// An incarnation has ended, or did not come up. Whether another one follows is not decided yet.
     fn exited(&self, reason: &ExitReason) {
         let _ = reason;
@@ -59,6 +67,37 @@ pub trait Start: Send + Sync + 'static {
     /// The child will not be started again, unless by hand.
     fn closed(&self, reason: &ExitReason) {
         let _ = reason;
+    }
+}
+
+/// What there is to see of a child; see [`Start::subject`]. The default is nothing.
+#[derive(Clone, Default)]
+pub struct Subject(pub(crate) Inside);
+
+#[derive(Clone, Default)]
+pub(crate) enum Inside {
+    #[default]
+    Nothing,
+    Agent(Arc<dyn AnySlot>),
+    Supervisor {
+        handle: SupervisorRef,
+        /// The children that it starts with.
+        children: Vec<(AgentId, ChildKind, Arc<dyn Start>)>,
+    },
+}
+
+impl Subject {
+    pub(crate) fn agent(&self) -> Option<AgentInfo> {
+        match &self.0 {
+            Inside::Agent(slot) => Some(slot.info()),
+            Inside::Nothing | Inside::Supervisor { .. } => None,
+        }
+    }
+}
+
+impl fmt::Debug for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Subject")
     }
 }
 
@@ -81,6 +120,10 @@ impl<A: Actor> Start for AgentStart<A> {
             let spawned = Shell::spawn_linked(None, shell, (), supervisor).await;
             spawned.map(|(actor, _)| Ok(actor.get_cell())).map_err(|error| start_reason(&error))
         })
+    }
+
+    fn subject(&self) -> Subject {
+        Subject(Inside::Agent(Arc::clone(&self.slot) as Arc<dyn AnySlot>))
     }
 
     fn exited(&self, reason: &ExitReason) {
@@ -166,6 +209,13 @@ impl Start for SupervisorStart {
         if actor.cast(SupervisorMessage::Shutdown(ExitReason::Killed)).is_err() {
             actor.kill();
         }
+    }
+
+    fn subject(&self) -> Subject {
+        let children = self.children.iter();
+        let children =
+            children.map(|(spec, start)| (spec.id.clone(), spec.kind, Arc::clone(start)));
+        Subject(Inside::Supervisor { handle: self.handle.clone(), children: children.collect() })
     }
 
     fn exited(&self, reason: &ExitReason) {

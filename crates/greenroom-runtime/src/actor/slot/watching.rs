@@ -5,11 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use greenroom_core::ids::AgentId;
-use greenroom_core::mailbox::{Admission, Lane};
 use greenroom_core::supervision::ExitReason;
 
 use super::{Inner, Slot};
-use crate::actor::effect::{Effects, panic_text};
+use crate::actor::effect::Effects;
 use crate::actor::envelope::Envelope;
 use crate::watch::{Down, Ending, Mortal, Watch, WatchId};
 
@@ -64,21 +63,6 @@ impl<M: Send + 'static> Slot<M> {
         drop(watch);
     }
 
-    /// Delivers a notice to the incarnation that watches, and to no other.
-    fn send_notice(&self, generation: u64, id: WatchId, message: M) {
-        let envelope = Envelope { watch: Some(id), ..Envelope::bare(message) };
-        let mut inner = self.lock();
-        let undelivered = if inner.generation == generation {
-            let admission = inner.mailbox.admit(Lane::Internal, envelope);
-            inner.ring();
-            admission
-        } else {
-            Admission::Closed(envelope)
-        };
-        drop(inner);
-        drop(undelivered);
-    }
-
     /// An incarnation has ended, or did not come up: its watches end with it.
     pub(crate) fn exited(&self, reason: &ExitReason) {
         let watches = {
@@ -110,16 +94,19 @@ impl<M: Send + 'static> Effects<M> {
     ) -> Option<WatchId> {
         let id = self.slot.new_watch()?;
         let (watcher, generation) = (Arc::downgrade(&self.slot), self.generation);
-        let tasks = self.tasks.clone();
+        let (tasks, panics) = (self.tasks.clone(), self.tasks.panics().clone());
         // The message is made in a task of the watcher's: a function that blocks or panics is its own
         // misfortune, and not that of the supervisor that tells of the end.
         let notify = move |down| {
             let work = move || {
                 let Some(watcher) = watcher.upgrade() else { return };
                 match catch_unwind(AssertUnwindSafe(|| into_message(down))) {
-                    Ok(message) => watcher.send_notice(generation, id, message),
+                    Ok(message) => {
+                        let notice = Envelope { watch: Some(id), ..Envelope::bare(message) };
+                        watcher.send_internal(generation, notice);
+                    }
                     Err(payload) => {
-                        watcher.fail(generation, ExitReason::Panic(panic_text(&*payload)));
+                        watcher.fail(generation, ExitReason::Panic(panics.here(&*payload)));
                     }
                 }
             };

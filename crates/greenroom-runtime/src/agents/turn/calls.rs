@@ -46,6 +46,7 @@ impl TurnAgent {
         let (agent, is_answer) = (self.id(), self.setup.is_answer);
         let deadline = delay.saturating_add(self.setup.timeouts.model);
         request.caller = self.caller(turn, attempt, deadline);
+        let progress = context.progress();
         let call = async move {
             if !delay.is_zero() {
                 tokio::time::sleep(delay).await;
@@ -54,6 +55,7 @@ impl TurnAgent {
                 events.emit(|| RunEvent::TextReset { agent: agent.clone() });
             }
             let reply = converse(&*model, request, |text| {
+                progress.made();
                 events.emit(|| RunEvent::TextDelta { agent: agent.clone(), is_answer, text });
             })
             .await;

@@ -223,7 +223,9 @@ fn a_corpus_that_is_none_is_refused() {
         ran.is_refused(3, code);
         assert!(ran.err.contains("source documents did not start"), "the subsystem: {ran:?}");
         assert!(ran.err.contains(corpus) && ran.err.contains("\n  help: "), "{ran:?}");
-        assert_eq!(ran.err.lines().count(), 2, "the error and the help: {ran:?}");
+        // On a slow machine, indexing is not over at once and is told of.
+        let lines = ran.err.lines().filter(|line| !line.starts_with("greenroom: indexing"));
+        assert_eq!(lines.count(), 2, "the error and the help: {ran:?}");
     }
 }
 

@@ -31,6 +31,7 @@ pub mod agent;
 pub mod fanout;
 pub mod fault;
 pub mod mailbox;
+pub mod pool;
 pub mod router;
 pub mod supervision;
 

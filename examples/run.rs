@@ -43,6 +43,18 @@ fn an_actor_of_ones_own_crashes_comes_back_and_is_asked() {
 }
 
 #[test]
+fn a_pool_survives_what_kills_its_workers() {
+    check(
+        "pool",
+        &[
+            "4 and 4 words",
+            "given out 2 times, and quarantined: panicked: a zero",
+            "2 workers, 0 jobs left",
+        ],
+    );
+}
+
+#[test]
 fn an_embedded_team_answers_from_the_docs() {
     check("embed", &["12% of 64 = 7.68"]);
 }

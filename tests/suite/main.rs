@@ -9,6 +9,7 @@ mod house;
 mod inspection;
 mod mailboxes;
 mod pages;
+mod pools;
 mod resilience;
 mod seams;
 mod supervision;

@@ -64,6 +64,7 @@ fn the_rust_on_every_page_is_compiled_somewhere() {
         "examples/embed.rs",
         "examples/custom_actor.rs",
         "examples/operations.rs",
+        "examples/pool.rs",
     ];
     let compiled: String = sources.iter().map(|file| read(Path::new(ROOT).join(file))).collect();
     let compiled = compiled + include_str!("pages.rs");

@@ -35,6 +35,7 @@
 //!
 //! | the job | and the others on the worker | it |
 //! |---|---|---|
+//! | was answered | whatever they were | is done: its answer is on the way |
 //! | had not been looked at | whatever they were | is given out again; nothing is held against it |
 //! | was in the handler that crashed | whatever they were | has one more death, and is given out again |
 //! | was under way | nothing else was | has one more death, and is given out again |

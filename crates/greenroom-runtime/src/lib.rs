@@ -10,6 +10,8 @@ mod fan_out;
 
 mod journalled;
 
+mod pool;
+
 mod agents;
 
 mod run;
@@ -36,6 +38,7 @@ pub use inspect::facts::Supervised;
 pub use inspect::tree::{Node, NodeState, SupervisorInfo};
 pub use inspect::{AgentInfo, AgentState, InFlight};
 pub use panics::PanicLocations;
+pub use pool::{Job, JobReply, Pool, PoolError, PoolInfo, PoolStartError, PoolWorker, Submit};
 pub use run::Run;
 pub use run::events::{RunEvent, RunEvents};
 pub use runtime::clock::SystemClock;

@@ -8,12 +8,13 @@ pub(crate) mod error;
 pub(crate) mod tasks;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use greenroom_core::ids::{AgentId, RunId};
 use greenroom_core::journal::Journal;
 use greenroom_core::mailbox::MailboxSpec;
+use greenroom_core::pool::PoolSpec;
 use greenroom_core::random::SplitMix64;
 use greenroom_core::supervision::{
     AdminError, ChildInfo, ChildSpec, ExitReason, Restart, SupervisorSpec,
@@ -32,6 +33,7 @@ use crate::inspect::AgentInfo;
 use crate::inspect::facts::{Facts, Supervised};
 use crate::inspect::registry::Registry;
 use crate::inspect::tree::Node;
+use crate::pool::{self, Job, Pool, PoolStartError};
 use crate::runtime::error::StartError;
 use crate::runtime::tasks::Tasks;
 use crate::supervisor::{AgentStart, Observer, Start, SupervisorRef, SupervisorStart};
@@ -149,6 +151,33 @@ impl Runtime {
         self.inner.team.start_child(spec, Arc::new(start)).await?;
         self.inner.registry.add(&slot);
         Ok(slot)
+    }
+
+    /// Starts a pool: workers of one kind, which pull jobs from one queue and are supervised each for itself.
+    /// `factory` builds each incarnation of each worker, and `build` makes a worker's message of a job.
+    /// Completes when the least number of workers is up. The workers of a pool `parsers` are the agents
+    /// `parsers-1`, `parsers-2`, …
+    ///
+    /// # Errors
+    ///
+    /// [`PoolStartError`] when the spec makes no sense, the id is taken, or a worker does not start.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses the address; the pool is started all the same.
+    pub async fn pool<A, J, R>(
+        &self,
+        id: impl Into<AgentId>,
+        spec: PoolSpec,
+        factory: impl Fn() -> A + Send + Sync + 'static,
+        build: impl Fn(Job<J, R>) -> A::Message + Send + Sync + 'static,
+    ) -> Result<Pool<J, R>, PoolStartError>
+    where
+        A: Actor,
+        J: Send + Sync + 'static,
+        R: Send + 'static,
+    {
+        pool::start(self, id.into(), spec, factory, build).await
     }
 
     /// The supervisor of the application's own agents, to start and stop children by hand: raw ractor
@@ -308,7 +337,22 @@ impl Runtime {
         role: &str,
         mailbox: MailboxSpec,
     ) -> Arc<Slot<M>> {
-        Slot::new(id, role.into(), mailbox, self.inner.house.clone())
+        Slot::new(id, role.into(), mailbox, self.house())
+    }
+
+    /// What the slots of this runtime share.
+    pub(crate) fn house(&self) -> House {
+        self.inner.house.clone()
+    }
+
+    /// Shows an agent to those who look.
+    pub(crate) fn show<M: Send + 'static>(&self, slot: &Arc<Slot<M>>) {
+        self.inner.registry.add(slot);
+    }
+
+    /// A handle for what the runtime owns, which must not keep it alive.
+    pub(crate) fn downgrade(&self) -> WeakRuntime {
+        WeakRuntime(Arc::downgrade(&self.inner))
     }
 
     pub(crate) fn agent_start<A: Actor>(
@@ -334,8 +378,17 @@ impl Runtime {
     }
 
     /// It makes ids distinct and jitter differ; ids are no secrets.
-    fn next_random(&self) -> u64 {
+    pub(crate) fn next_random(&self) -> u64 {
         self.inner.random.lock().unwrap_or_else(PoisonError::into_inner).bits()
+    }
+}
+
+/// A runtime, for what it owns.
+pub(crate) struct WeakRuntime(Weak<Inner>);
+
+impl WeakRuntime {
+    pub(crate) fn upgrade(&self) -> Option<Runtime> {
+        self.0.upgrade().map(|inner| Runtime { inner })
     }
 }
 

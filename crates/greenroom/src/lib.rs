@@ -11,6 +11,7 @@ pub use greenroom_tools as tools;
 
 pub use greenroom_core::fanout::{FanOut, Verdict};
 pub use greenroom_core::mailbox::{MailboxSpec, Overflow};
+pub use greenroom_core::pool::{PoolSpec, Priority};
 pub use greenroom_core::report::{Goal, Outcome, Report, Status, TaskFailure, TaskFailureKind};
 pub use greenroom_core::retriever::{Citation, Passage, Query, Retriever};
 pub use greenroom_core::schemars::{self, JsonSchema};
@@ -20,7 +21,8 @@ pub use greenroom_models::Extractive;
 #[cfg(feature = "retrieval")]
 pub use greenroom_retrieval::{Corpus, CorpusOptions};
 pub use greenroom_runtime::{
-    Actor, Agent, AgentRef, Branch, BranchError, Context, Down, Failure, Feed, Gathered,
-    PanicLocations, Reply, Run, RunEvent, Runtime, Task, Team, Told, WatchId,
+    Actor, Agent, AgentRef, Branch, BranchError, Context, Down, Failure, Feed, Gathered, Job,
+    JobReply, PanicLocations, Pool, PoolError, Reply, Run, RunEvent, Runtime, Task, Team, Told,
+    WatchId,
 };
 pub use greenroom_tools::builtin;

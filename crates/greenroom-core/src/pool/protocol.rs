@@ -74,6 +74,8 @@ pub enum Part {
     Begun,
     /// It was in the handler that crashed.
     Crashed,
+    /// The worker had answered, and the answer is on its way.
+    Answered,
 }
 
 /// How far each job of a dead worker had come. Leases that are not named count as begun.

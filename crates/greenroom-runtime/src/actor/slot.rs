@@ -38,6 +38,8 @@ pub(crate) struct House {
     /// What goes wrong on purpose.
     pub(crate) faults: Option<Arc<dyn Faults>>,
     pub(crate) pulses: Arc<Pulses>,
+    /// Whoever asks decides what becomes of a question, so one that is not handled is no dead letter.
+    pub(crate) is_leasing: bool,
 }
 
 pub(crate) struct Slot<M> {
@@ -48,6 +50,8 @@ pub(crate) struct Slot<M> {
     /// What goes wrong on purpose.
     faults: Option<Arc<dyn Faults>>,
     pulse: Pulse,
+    /// See [`House::is_leasing`].
+    is_leasing: bool,
     inner: Mutex<Inner<M>>,
 }
 
@@ -81,9 +85,10 @@ impl<M: Send + 'static> Slot<M> {
             failed_early: None,
             watching: None,
         };
-        let House { dead_letters, faults, pulses } = house;
+        let House { dead_letters, faults, pulses, is_leasing } = house;
         let (pulse, inner) = (pulses.take(), Mutex::new(inner));
-        let slot = Arc::new(Self { id, role, spec, dead_letters, faults, pulse, inner });
+        let slot = Self { id, role, spec, dead_letters, faults, pulse, is_leasing, inner };
+        let slot = Arc::new(slot);
         pulses.own(slot.pulse.key(), Arc::downgrade(&slot) as Weak<dyn AnySlot>);
         slot
     }
@@ -334,8 +339,12 @@ impl<M: Send + 'static> Slot<M> {
         if let Some(question) = envelope.asked() {
             let _ = question.verdict.set(reason.clone());
         }
+        let is_letter = !self.is_leasing || envelope.asked().is_none();
         // The verdict is out before the reply inside the message goes away.
         drop(envelope);
+        if !is_letter {
+            return;
+        }
         let message_type = type_name::<M>();
         self.dead_letters.push(DeadLetter { to: self.id.clone(), message_type, reason });
     }

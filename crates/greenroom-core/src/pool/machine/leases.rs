@@ -139,14 +139,14 @@ impl Machine {
         };
         let with = |part| held.iter().filter(|lease| part_of(lease) == part).count();
         let (n_crashed, n_begun) = (with(Part::Crashed), with(Part::Begun));
-        for lease in &held {
+        for lease in held.iter().filter(|lease| part_of(lease) != Part::Answered) {
             let Some(Lease { job, .. }) = self.leases.remove(lease) else { continue };
             self.out.push(Command::Cancel(*lease));
             match part_of(lease) {
                 Part::Crashed => self.died(now, job, cause),
                 Part::Begun if n_crashed == 0 && n_begun == 1 => self.died(now, job, cause),
                 Part::Begun => self.spared(now, job, n_crashed == 0),
-                Part::Untouched => self.spared(now, job, false),
+                Part::Untouched | Part::Answered => self.spared(now, job, false),
             }
         }
         self.stop_if_idle(worker);

@@ -23,7 +23,12 @@ enum Op {
 }
 
 fn parts() -> impl Strategy<Value = Vec<Part>> {
-    let part = prop_oneof![Just(Part::Untouched), Just(Part::Begun), Just(Part::Crashed)];
+    let part = prop_oneof![
+        Just(Part::Untouched),
+        Just(Part::Begun),
+        Just(Part::Crashed),
+        Just(Part::Answered)
+    ];
     proptest::collection::vec(part, 0..4)
 }
 

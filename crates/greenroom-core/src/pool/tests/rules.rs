@@ -170,6 +170,20 @@ fn deaths_are_counted_as_in_the_table() {
 }
 
 #[test]
+fn what_a_dead_worker_had_answered_is_done_and_holds_nobody_up() {
+    let mut world = World::up(spec(1).deliveries_max(1));
+    let (answered, next) = (world.offer(Normal, None), world.offer(Normal, None));
+    let lease = world.lease_of(answered);
+    world.worker_down(WorkerId(1), vec![(lease, Part::Answered)]);
+    world.worker_up(WorkerId(1));
+    assert_eq!(world.worker_of(next), Some(WorkerId(1)));
+    world.done(lease);
+    assert_eq!(world.over[&answered], None);
+    world.done(world.lease_of(next));
+    assert_eq!(world.over.len(), 2);
+}
+
+#[test]
 fn the_next_death_of_suspects_tells_which_of_them_it_was() {
     let mut world = World::up(spec(1).concurrency(2).deliveries_max(1));
     let (poison, good) = (world.offer(Normal, None), world.offer(Normal, None));

@@ -28,6 +28,8 @@ pub(super) struct World {
     jobs: BTreeMap<JobId, ModelJob>,
     pub(super) workers: BTreeMap<WorkerId, ModelWorker>,
     pub(super) leases: BTreeMap<LeaseId, (JobId, WorkerId)>,
+    /// Answers on their way, of workers that are dead.
+    answered: BTreeMap<LeaseId, JobId>,
     /// How each job ended; `None` when it was answered.
     pub(super) over: BTreeMap<JobId, Option<Failure>>,
     n_offered: u64,
@@ -48,6 +50,7 @@ impl World {
             jobs: BTreeMap::new(),
             workers: BTreeMap::new(),
             leases: BTreeMap::new(),
+            answered: BTreeMap::new(),
             over: BTreeMap::new(),
             n_offered: 0,
             is_drained: false,
@@ -120,6 +123,11 @@ impl World {
         for (_, job) in guilty {
             self.jobs.get_mut(job).expect("it is not over").n_deaths += 1;
         }
+        let answered: Vec<_> = held.iter().filter(|(l, _)| part(*l) == Part::Answered).collect();
+        for (lease, job) in answered {
+            self.leases.remove(lease);
+            self.answered.insert(*lease, *job);
+        }
     }
 
     pub(super) fn offer(&mut self, priority: Priority, key: Option<&str>) -> JobId {
@@ -143,7 +151,8 @@ impl World {
     }
 
     pub(super) fn done(&mut self, lease: LeaseId) {
-        if let Some((job, _)) = self.leases.remove(&lease) {
+        let leased = self.leases.remove(&lease).map(|(job, _)| job);
+        if let Some(job) = leased.or_else(|| self.answered.remove(&lease)) {
             self.finish(job, None);
         }
         self.send(Event::Done(lease));
@@ -187,9 +196,9 @@ impl World {
                 self.leases.insert(lease, (job, worker));
             }
             Command::Cancel(lease) => {
-                if let Some((job, _)) = self.leases.remove(&lease)
-                    && let Some(model) = self.jobs.get_mut(&job)
-                {
+                let leased = self.leases.remove(&lease).map(|(job, _)| job);
+                let job = leased.or_else(|| self.answered.remove(&lease));
+                if let Some(model) = job.and_then(|job| self.jobs.get_mut(&job)) {
                     model.with = None;
                 }
             }
@@ -249,7 +258,8 @@ impl World {
         let info = self.machine.info(self.now);
         let n_leased: usize = info.workers.iter().map(|worker| worker.leases.len()).sum();
         assert_eq!(n_leased, self.leases.len());
-        assert_eq!(info.n_queued.iter().sum::<usize>() + n_leased, self.jobs.len());
+        let n_answered = self.answered.len();
+        assert_eq!(info.n_queued.iter().sum::<usize>() + n_leased + n_answered, self.jobs.len());
         let size = info.workers.iter().filter(|worker| !worker.is_retiring).count();
         self.may_be_short &= size < *self.bounds.end();
         assert!(size <= *self.bounds.end(), "{size} of {:?}", self.bounds);
@@ -311,7 +321,7 @@ impl World {
             }
             self.bury_stopped();
             self.all_up();
-            let leases: Vec<_> = self.leases.keys().copied().collect();
+            let leases: Vec<_> = self.leases.keys().chain(self.answered.keys()).copied().collect();
             for lease in leases {
                 self.done(lease);
             }

@@ -4,8 +4,11 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use greenroom_core::fault::{Fault, Faults, INJECTED, Point};
-use greenroom_core::supervision::{AdminError, ChildSpec, ExitReason, Shutdown};
+use greenroom_core::message::ToolCall;
+use greenroom_core::model::ModelErrorKind;
+use greenroom_core::supervision::{AdminError, ChildSpec, ExitReason, Intensity, Shutdown};
 use greenroom_runtime::{Actor, AskError, Context, DeadReason, Failure, Reply, Runtime};
+use greenroom_testkit::{FaultPlan, FaultRule, ScriptedModel, ScriptedReply, ScriptedTool};
 use tokio::time::Instant;
 
 use crate::support::end;
@@ -185,4 +188,72 @@ async fn a_reply_that_is_struck_is_late_or_dropped_or_lost() {
         assert_eq!(asked_twice(&runtime).await, ([first, Ok((2, 1))], took), "{fault}");
         end(runtime).await;
     }
+}
+
+/// A plan strikes real agents, and says whom it struck.
+#[tokio::test(start_paused = true)]
+async fn a_plan_strikes_agents_by_name_and_number() {
+    let plan = FaultPlan::new(7)
+        .rule(FaultRule::crash("count*").at(2))
+        .rule(FaultRule::slow_start("counter", 3 * SECOND))
+        .rule(FaultRule::late_reply("counter", SECOND).at(2));
+    let runtime = Runtime::builder().seed(7).faults(plan.clone()).start().await.expect("it starts");
+    let started_at = Instant::now();
+    let (answers, took) = asked_twice(&runtime).await;
+    assert_eq!(answers, [Ok((1, 1)), Ok((1, 2))], "{plan}");
+    assert_eq!((took, started_at.elapsed()), (SECOND, 4 * SECOND), "{plan}");
+    let injected: Vec<_> = plan.injected().iter().map(ToString::to_string).collect();
+    let expect = [
+        "delay of 3s at start 1 of counter",
+        "panic at message 2 of counter",
+        "delay of 1s at reply 2 of counter",
+    ];
+    assert_eq!(injected, expect);
+    plan.assert_every_rule_struck();
+    end(runtime).await;
+}
+
+/// An agent that is asked by a model may be slow, broken or gone, and its tool may panic; the run tells.
+#[tokio::test(start_paused = true)]
+async fn a_plan_strikes_the_model_and_the_tools_of_an_agent() {
+    let call = ToolCall {
+        id: "c1".into(),
+        name: "add".to_owned(),
+        arguments: serde_json::json!({ "a": 1 }),
+    };
+    let model = ScriptedModel::new([ScriptedReply::calls([call]), ScriptedReply::text("done")]);
+    let plan = FaultPlan::new(7)
+        .rule(FaultRule::model_error("scripted", ModelErrorKind::RateLimited))
+        .rule(FaultRule::tool_panic("add"));
+    let runtime = Runtime::builder().seed(7).faults(plan.clone()).start().await.expect("it starts");
+    let agent = runtime.agent("adder").model(plan.model(model.clone()));
+    let agent = agent.tool(plan.tool(ScriptedTool::echo("add"))).build().expect("it is complete");
+    assert_eq!(agent.run("1 + 1?").await.as_deref(), Ok("done"), "{plan}");
+    let last = model.calls().last().expect("it was asked");
+    let told = format!("{:?}", last.messages.last());
+    assert!(told.contains("a fault was injected (seed 7)"), "the model reads it: {told}");
+    plan.assert_every_rule_struck();
+    end(runtime).await;
+}
+
+/// The same seed gives the same faults to the same run, and another one does not.
+#[tokio::test(start_paused = true)]
+async fn the_same_seed_injects_the_same_faults() {
+    let mut records = Vec::new();
+    for seed in [1, 1, 2] {
+        let plan = FaultPlan::new(seed).rule(FaultRule::crash("counter").chance(0.2).times(100));
+        let runtime = Runtime::builder().seed(7).faults(plan.clone()).start().await;
+        let runtime = runtime.expect("it starts");
+        let spec = ChildSpec::worker("counter").intensity(Intensity::new(1000, SECOND));
+        let counter = runtime.spawn_with(spec, Default::default(), Counter::default).await;
+        let counter = counter.expect("it starts");
+        for _ in 0..100 {
+            let _ = counter.ask(MINUTE, Count).await;
+        }
+        assert!((10..40).contains(&plan.n_injected()), "{plan}");
+        records.push(plan.injected());
+        end(runtime).await;
+    }
+    assert_eq!(records[0], records[1]);
+    assert_ne!(records[0], records[2]);
 }

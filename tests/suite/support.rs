@@ -1,14 +1,24 @@
 //! What several tests need: a runtime that must leave nothing behind.
 
 use greenroom_runtime::Runtime;
+use greenroom_testkit::LeakCheck;
 
 /// A runtime with a fixed seed.
 pub(crate) async fn runtime() -> Runtime {
     Runtime::builder().seed(7).start().await.expect("a runtime starts")
 }
 
-/// Ends a runtime in an orderly way; a task that is left behind fails the test.
+/// Ends a runtime in an orderly way; an actor, a task or a timer that is left behind fails the test.
 pub(crate) async fn end(runtime: Runtime) {
     runtime.shutdown().await;
     assert_eq!(runtime.n_tasks(), 0, "tasks were left behind");
+    LeakCheck::of_everything().finish(&runtime).await;
+}
+
+/// As [`end`], when something else goes on beside the runtime.
+pub(crate) async fn end_beside(runtime: Runtime) {
+    let leaks = LeakCheck::begin();
+    runtime.shutdown().await;
+    assert_eq!(runtime.n_tasks(), 0, "tasks were left behind");
+    leaks.finish(&runtime).await;
 }

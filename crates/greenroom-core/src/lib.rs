@@ -28,6 +28,7 @@ pub mod report;
 pub mod join;
 
 pub mod agent;
+pub mod alive;
 pub mod fanout;
 pub mod fault;
 pub mod mailbox;

@@ -3,6 +3,7 @@
 //! There is no global: two runtimes in one process know nothing of each other.
 
 mod builder;
+pub(crate) mod census;
 pub(crate) mod clock;
 pub(crate) mod error;
 pub(crate) mod tasks;
@@ -11,6 +12,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use greenroom_core::alive::{Alive, Living};
 use greenroom_core::ids::{AgentId, RunId};
 use greenroom_core::journal::Journal;
 use greenroom_core::mailbox::MailboxSpec;
@@ -389,6 +391,14 @@ pub(crate) struct WeakRuntime(Weak<Inner>);
 impl WeakRuntime {
     pub(crate) fn upgrade(&self) -> Option<Runtime> {
         self.0.upgrade().map(|inner| Runtime { inner })
+    }
+}
+
+/// Actors, supervisors, tasks and timers by name. After [`Runtime::shutdown`] there are none, but for those
+/// that could not be ended.
+impl Alive for Runtime {
+    fn alive(&self) -> Vec<Living> {
+        self.inner.tasks.alive()
     }
 }
 

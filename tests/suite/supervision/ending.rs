@@ -10,7 +10,7 @@ use greenroom_runtime::{AgentState, AskError, DeadReason};
 use tokio::time::Instant;
 
 use super::{Do, HOUR, SECOND, SOON, Stage, n_alive_tasks, settle, worker};
-use crate::support::{end, runtime};
+use crate::support::{end, end_beside, runtime};
 
 fn one_for_one() -> SupervisorSpec {
     SupervisorSpec::new(Strategy::OneForOne).intensity(9, HOUR)
@@ -206,7 +206,7 @@ async fn two_runtimes_with_the_same_names_know_nothing_of_each_other() {
     assert_eq!(in_one.ask(SOON, Do::Generation).await, Ok(2));
     assert_eq!(in_two.ask(SOON, Do::Generation).await, Ok(1));
     assert_eq!(two.runtime.dead_letters(), []);
-    end(one.runtime).await;
+    end_beside(one.runtime).await;
     assert_eq!(in_one.ask(SOON, Do::Generation).await, Err(AskError::Dead(DeadReason::Stopped)));
     assert_eq!(in_two.ask(SOON, Do::Generation).await, Ok(1));
     two.end().await;

@@ -95,7 +95,7 @@ impl<M: Send + 'static> Effects<M> {
     pub(crate) fn after(&self, delay: Duration, message: M) {
         let Some(open) = self.open(&self.n_timers, 1) else { return };
         let home = self.home();
-        self.tasks.spawn("timer", async move {
+        self.tasks.spawn_timer("timer", async move {
             tokio::select! {
                 biased;
                 () = home.token.cancelled() => {}

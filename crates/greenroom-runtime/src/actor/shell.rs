@@ -19,6 +19,7 @@ use crate::actor::faults::{self, Held, Strike};
 use crate::actor::slot::Slot;
 use crate::actor::{Actor, Context, Failure};
 use crate::inspect::AgentState;
+use crate::runtime::census::CountedActor;
 use crate::runtime::tasks::Tasks;
 
 /// Messages handled in one go before others on the same thread have a turn.
@@ -45,6 +46,7 @@ pub(crate) struct Shell<A: Actor> {
     slot: Arc<Slot<A::Message>>,
     token: CancellationToken,
     _guard: DropGuard,
+    _counted: CountedActor,
     tasks: Tasks,
     factory: Factory<A>,
 }
@@ -53,7 +55,8 @@ impl<A: Actor> Shell<A> {
     pub(crate) fn new(slot: Arc<Slot<A::Message>>, tasks: Tasks, factory: Factory<A>) -> Self {
         let token = CancellationToken::new();
         let guard = token.clone().drop_guard();
-        Self { slot, token, _guard: guard, tasks, factory }
+        let counted = tasks.count_actor(slot.id());
+        Self { slot, token, _guard: guard, _counted: counted, tasks, factory }
     }
 }
 

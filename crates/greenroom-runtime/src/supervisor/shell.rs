@@ -21,6 +21,7 @@ use super::start::{Ignored, exit_reason};
 use super::{Observer, Start, SupervisorRef, Table};
 use crate::actor::effect::unwound;
 use crate::actor::shell::{Ended, SHUT_DOWN};
+use crate::runtime::census::CountedActor;
 use crate::runtime::tasks::Tasks;
 
 /// The actor; what it knows is in [`State`].
@@ -32,6 +33,7 @@ pub(crate) struct State {
     handle: SupervisorRef,
     myself: ActorRef<SupervisorMessage>,
     tasks: Tasks,
+    _counted: CountedActor,
     observer: Observer,
     origin: Instant,
     children: Table<ChildKey, Child>,
@@ -66,11 +68,13 @@ impl Actor for SupervisorShell {
         let children = args.children.into_iter().map(|(spec, start)| Child::new(spec.id, start));
         let children: Table<_, _> = (0..).map(ChildKey).zip(children).collect();
         let n_initial = children.len() as u64;
+        let counted = args.tasks.count_supervisor(args.handle.id());
         args.handle.publish(Some(myself.clone()));
         Ok(State {
             machine,
             handle: args.handle,
             myself,
+            _counted: counted,
             tasks: args.tasks,
             observer: args.observer,
             origin: Instant::now(),
@@ -215,7 +219,7 @@ impl State {
             }
             Command::Arm { timer, after } => {
                 let myself = self.myself.clone();
-                let task = self.tasks.spawn("supervision-timer", async move {
+                let task = self.tasks.spawn_timer("supervision-timer", async move {
                     tokio::time::sleep(after).await;
                     let _ = myself.cast(SupervisorMessage::TimerFired(timer));
                 });

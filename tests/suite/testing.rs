@@ -1,0 +1,94 @@
+//! The page on testing: its code, compiled and run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use greenroom_core::agent::TurnLimits;
+use greenroom_core::journal::MemoryJournal;
+use greenroom_core::message::ToolCall;
+use greenroom_core::model::ModelErrorKind;
+use greenroom_runtime::{Actor, Context, Failure, Runtime};
+use greenroom_testkit::{
+    FaultPlan, FaultRule, LeakCheck, ScriptedModel, ScriptedReply, ScriptedTool, conformance,
+};
+use serde_json::json;
+use tokio::time::Instant;
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_model_is_given_up_after_its_time() {
+    let model = ScriptedModel::new([ScriptedReply::hang("")]);
+    let runtime = Runtime::builder().seed(7).start().await.expect("it starts");
+    let agent = runtime.agent("a").model(model).model_timeout(Duration::from_secs(60));
+    let agent = agent.limits(TurnLimits { attempts_max: 1, ..TurnLimits::default() });
+    let started_at = Instant::now();
+    assert!(agent.build().expect("it is complete").run("hello").await.is_err());
+    assert_eq!(started_at.elapsed(), Duration::from_secs(60));
+    runtime.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scripted_model_calls_a_scripted_tool() -> Outcome {
+    let runtime = Runtime::builder().seed(7).start().await?;
+    let call = ToolCall { id: "c1".into(), name: "add".into(), arguments: json!({ "a": 1 }) };
+    let model = ScriptedModel::new([ScriptedReply::calls([call]), ScriptedReply::text("done")]);
+    let calls = model.calls();
+    let tool = ScriptedTool::echo("add");
+    let agent = runtime.agent("adder").model(model).tool(tool).build()?;
+    assert_eq!(agent.run("1 + 1?").await?, "done");
+    assert_eq!(calls.n_begun(), 2);
+    runtime.shutdown().await;
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_strikes_everything_at_once() -> Outcome {
+    let call = ToolCall { id: "c1".into(), name: "add".into(), arguments: json!({ "a": 1 }) };
+    let model = ScriptedModel::new([ScriptedReply::calls([call]), ScriptedReply::text("done")]);
+    let tool = ScriptedTool::echo("add");
+    let plan = FaultPlan::new(7)
+        .rule(FaultRule::crash("adder").at(2))
+        .rule(FaultRule::slow_start("adder", Duration::from_secs(2)))
+        .rule(FaultRule::tool_panic("add"))
+        .rule(FaultRule::model_error("*", ModelErrorKind::RateLimited).chance(0.1).times(5));
+    let runtime = Runtime::builder().seed(7).faults(plan.clone()).start().await?;
+    let agent = runtime.agent("adder").model(plan.model(model)).tool(plan.tool(tool)).build()?;
+    assert_eq!(agent.run("1 + 1?").await?, "done", "{plan}");
+    let struck: Vec<_> = plan.injected().iter().map(ToString::to_string).collect();
+    for fault in [
+        "delay of 2s at start 1 of adder",
+        "panic at message 2 of adder",
+        "panic at tool call 1 of add",
+    ] {
+        assert!(struck.iter().any(|injected| injected == fault), "{plan}");
+    }
+    runtime.shutdown().await;
+    Ok(())
+}
+
+#[derive(Default)]
+struct Ledger;
+
+impl Actor for Ledger {
+    type Message = ();
+
+    fn handle(&mut self, (): &(), _: &mut Context<'_, Self>) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_left_behind() -> Outcome {
+    let leaks = LeakCheck::begin();
+    let runtime = Runtime::start().await?;
+    runtime.spawn("ledger", Ledger::default).await?;
+    runtime.shutdown().await;
+    leaks.finish(&runtime).await;
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_seam_runs_its_suite() {
+    conformance::journal("memory", Arc::new(MemoryJournal::new())).await;
+}

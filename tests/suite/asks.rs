@@ -9,7 +9,7 @@ use greenroom_runtime::{
 };
 use tokio::time::Instant;
 
-use crate::support::{end, runtime};
+use crate::support::{end, end_beside, runtime};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -200,7 +200,7 @@ async fn questions_that_only_look_like_a_cycle_are_answered() {
         context.effect("outside", HOUR, work, |outcome| pass(reply)(outcome.expect("it ends")));
     });
     assert_eq!(flat(&a.ask(HOUR, outside).await), Ok(1));
-    end(runtime).await;
+    end_beside(runtime).await;
     end(other).await;
 }
 

@@ -2,11 +2,15 @@
 //! of the conformance list that the machine in core is tested against, here with ractor underneath.
 
 mod addresses;
+mod checked;
+mod cuts;
 mod effects;
 mod ending;
 mod groups;
+mod limits;
 mod restarts;
 mod starting;
+mod stress;
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

@@ -15,7 +15,7 @@ pub(crate) async fn end(runtime: Runtime) {
     LeakCheck::of_everything().finish(&runtime).await;
 }
 
-/// As [`end`], when something else goes on beside the runtime.
+/// As [`end`], when something else goes on beside the runtime: a second runtime, or a task of the test's.
 pub(crate) async fn end_beside(runtime: Runtime) {
     let leaks = LeakCheck::begin();
     runtime.shutdown().await;

@@ -21,7 +21,8 @@ use tokio::time::Instant;
 
 use crate::support::{end, runtime};
 
-const QUESTION: &str = "What is the default capacity of a mailbox, and what is 12% of 64?";
+pub(crate) const QUESTION: &str =
+    "What is the default capacity of a mailbox, and what is 12% of 64?";
 const ANSWER: &str = "The default capacity of a mailbox is 64 messages. [1]\n\n12% of 64 = 7.68";
 
 /// The offline model, answering after a second and counting its calls.
@@ -31,7 +32,7 @@ fn model() -> (ScriptedModel, Calls<ChatRequest>) {
     (model, calls)
 }
 
-fn extract(request: &ChatRequest) -> ChatReply {
+pub(crate) fn extract(request: &ChatRequest) -> ChatReply {
     let events = Extractive::new().stream(request.clone()).collect::<Vec<_>>();
     let events = events.now_or_never().expect("the offline model never waits");
     match events.into_iter().last() {
@@ -40,12 +41,12 @@ fn extract(request: &ChatRequest) -> ChatReply {
     }
 }
 
-fn docs() -> ScriptedRetriever {
+pub(crate) fn docs() -> ScriptedRetriever {
     let text = "A mailbox is bounded.\nThe default capacity of a mailbox is 64 messages.";
     ScriptedRetriever::new("docs").on("mailbox", [passage("docs/mailbox.md", 1, text)])
 }
 
-fn calculator() -> [Arc<dyn DynTool>; 1] {
+pub(crate) fn calculator() -> [Arc<dyn DynTool>; 1] {
     [Arc::new(CalculateTool)]
 }
 
@@ -164,7 +165,7 @@ async fn what_a_restarted_agent_keeps_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_that_crashes_again_and_again_ends_and_harms_no_other() {
+async fn sup_k05_a_run_that_crashes_again_and_again_ends_and_harms_no_other() {
     let runtime = runtime().await;
     let (team, _) = team(&runtime).await;
     let mut doomed = team.ask(QUESTION).await.expect("accepted");

@@ -99,7 +99,7 @@ pub use exit::{Detail, ExitReason};
 pub use intensity::Intensity;
 pub use machine::{ChildOverview, Machine, Overview};
 pub use protocol::{
-    Admin, AdminError, ChildKey, Command, Done, Event, Fact, Generation, RequestId,
+    Admin, AdminError, ChildKey, Command, Done, Event, Fact, Generation, Info, RequestId,
     SupervisionEvent, Target, TimerId,
 };
 pub use spec::{

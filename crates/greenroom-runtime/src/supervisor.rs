@@ -135,6 +135,20 @@ impl SupervisorRef {
         self.request(Admin::SetAutoShutdown(policy), None).await
     }
 
+    /// Changes whether the end of a child can end the supervisor. The child is not restarted.
+    ///
+    /// # Errors
+    ///
+    /// As in the table at [`greenroom_core::supervision`], and [`AdminError::Invalid`] when the child cannot
+    /// be significant.
+    pub async fn set_significant(
+        &self,
+        id: impl Into<AgentId>,
+        significant: bool,
+    ) -> Result<Done, AdminError> {
+        self.request(Admin::SetSignificant { id: id.into(), significant }, None).await
+    }
+
     /// The children with their states, in start order; empty when the supervisor has ended.
     pub async fn which_children(&self) -> Vec<ChildInfo> {
         let permit = self.inner.looks.acquire().await;

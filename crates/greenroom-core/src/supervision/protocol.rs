@@ -1,6 +1,8 @@
 //! What goes into the machine and what comes out of it.
 
+use std::any::Any;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ids::AgentId;
@@ -217,11 +219,51 @@ pub enum Done {
         key: ChildKey,
         /// Its incarnation.
         generation: Generation,
+        /// What its start had to tell besides. The machine knows nothing of it: whoever performs the start
+        /// puts it in.
+        info: Info,
     },
     /// The child's start declined.
     Ignored,
     /// It is done.
     Done,
+}
+
+/// What a start tells whoever asked for it, beside that the child is up: OTP's `{ok, Pid, Info}`. Mostly
+/// nothing. Two are equal when they are the same thing.
+#[derive(Clone, Default)]
+pub struct Info(Option<Arc<dyn Any + Send + Sync>>);
+
+impl Info {
+    /// Something to tell.
+    #[must_use]
+    pub fn new<T: Send + Sync + 'static>(info: T) -> Self {
+        Self(Some(Arc::new(info)))
+    }
+
+    /// What was told, when there is something and it is of this type.
+    #[must_use]
+    pub fn get<T: 'static>(&self) -> Option<&T> {
+        self.0.as_ref()?.downcast_ref()
+    }
+}
+
+impl PartialEq for Info {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (None, None) => true,
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Info {}
+
+impl fmt::Debug for Info {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Info(…)" } else { "Info" })
+    }
 }
 
 /// Why a request was refused or failed.

@@ -66,6 +66,32 @@ pub enum AutoShutdown {
 }
 
 /// One child of a supervisor.
+///
+/// What OTP refuses at run time does not compile here: an unknown field, an unknown restart type, a
+/// negative time.
+///
+/// ```compile_fail
+/// use greenroom_core::supervision::ChildSpec;
+/// let child = ChildSpec { colour: "red", ..ChildSpec::worker("a") };
+/// ```
+///
+/// ```compile_fail
+/// use greenroom_core::supervision::{ChildSpec, Restart};
+/// let child = ChildSpec::worker("a").restart(Restart::Sometimes);
+/// ```
+///
+/// ```compile_fail
+/// use greenroom_core::supervision::{ChildSpec, Shutdown};
+/// let child = ChildSpec::worker("a").shutdown(Shutdown::Timeout(-1));
+/// ```
+///
+/// ```
+/// use std::time::Duration;
+/// use greenroom_core::supervision::{ChildSpec, Restart, Shutdown};
+/// let child = ChildSpec { significant: true, ..ChildSpec::worker("a") };
+/// let child = child.restart(Restart::Transient).shutdown(Shutdown::Timeout(Duration::ZERO));
+/// # let _ = child;
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[must_use]
 pub struct ChildSpec {

@@ -4,11 +4,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use greenroom_core::ids::AgentId;
-use greenroom_core::supervision::{ExitReason, Generation};
+use greenroom_core::supervision::{ChildKey, Done, ExitReason, Generation};
 use ractor::ActorCell;
 use tokio_util::sync::DropGuard;
 
-use super::Start;
+use super::{Start, Table};
 
 /// What a supervisor knows of a child that the machine does not.
 pub(super) struct Child {
@@ -42,6 +42,15 @@ impl Child {
             guarded(|| self.start.closed(reason));
         }
     }
+}
+
+/// Adds to an answer what the child's start had to tell.
+pub(super) fn informed(children: &Table<ChildKey, Child>, done: Done) -> Done {
+    let Done::Started { key, generation, mut info } = done else { return done };
+    if let Some(child) = children.get(&key) {
+        guarded(|| info = child.start.info());
+    }
+    Done::Started { key, generation, info }
 }
 
 /// Runs what a user wrote for the start and stop of a child. A panic in it must not take down the

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::child::{Child, guarded};
+use super::child::{Child, guarded, informed};
 use super::message::{SupervisorArgs, SupervisorMessage};
 use super::start::{Ignored, exit_reason};
 use super::{Observer, Start, SupervisorRef, Table};
@@ -228,7 +228,7 @@ impl State {
             Command::Disarm(timer) => drop(self.timers.remove(&timer)),
             Command::Reply { request, reply } => {
                 if let Some(answer) = self.replies.remove(&request) {
-                    let _ = answer.send(reply);
+                    let _ = answer.send(reply.map(|done| informed(&self.children, done)));
                 }
             }
             Command::Report(event) => {

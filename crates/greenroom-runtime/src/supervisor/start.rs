@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use greenroom_core::BoxFuture;
 use greenroom_core::ids::AgentId;
-use greenroom_core::supervision::{ChildKind, ExitReason, SupervisorSpec};
+use greenroom_core::supervision::{ChildKind, ExitReason, Info, SupervisorSpec};
 use ractor::{Actor as _, ActorCell, ActorProcessingErr, ActorRef, SpawnErr};
 use tokio::sync::oneshot;
 
@@ -41,6 +41,13 @@ pub trait Start: Send + Sync + 'static {
     /// Completes once what a dropped start had begun is gone. Nothing is started again before.
     fn gone(&self) -> BoxFuture<'static, ()> {
         Box::pin(std::future::ready(()))
+    }
+
+    /// What an incarnation that has just come up tells whoever asked for it: it is in
+    /// [`Done::Started`](greenroom_core::supervision::Done::Started). Called once after each start, and in
+    /// the supervisor, so it must be quick.
+    fn info(&self) -> Info {
+        Info::default()
     }
 
     /// Asks an incarnation to stop in an orderly way.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Machine, Phase, Timed};
 use crate::supervision::table::{State, Step, Stopping, Then};
 use crate::supervision::{
-    AdminError, AutoShutdown, ChildKey, Command, Done, ExitReason, Fact, Generation, Restart,
+    AdminError, AutoShutdown, ChildKey, Command, Done, ExitReason, Fact, Generation, Info, Restart,
     Strategy,
 };
 
@@ -58,7 +58,7 @@ impl Machine {
             self.forget(key);
         }
         if let Some(request) = request.flatten() {
-            self.reply(request.id, Ok(Done::Started { key, generation }));
+            self.reply(request.id, Ok(Done::Started { key, generation, info: Info::default() }));
         }
     }
 

@@ -37,7 +37,10 @@ fn sup_b04_restart_and_delete_want_a_stopped_child() {
     assert_eq!(world.delete("x"), Err(AdminError::NotFound));
     world.terminate("a").unwrap();
     let key = world.key("a");
-    assert_eq!(world.restart("a"), Ok(Done::Started { key, generation: Generation(2) }));
+    assert_eq!(
+        world.restart("a"),
+        Ok(Done::Started { key, generation: Generation(2), info: Info::default() })
+    );
     world.terminate("a").unwrap();
     assert_eq!(world.delete("a"), Ok(Done::Done));
     assert!(world.has_forgotten(key));
@@ -219,6 +222,7 @@ fn a_group_restart_repeats_the_start_it_interrupts() {
     assert_eq!(world.reply(never), Some(Err(AdminError::Interrupted)));
     world.run_out();
     assert_eq!(world.take_trace(), "+b +c ~c ~b +a +b");
-    let expect = Done::Started { key: world.key("b"), generation: Generation(2) };
+    let (key, generation) = (world.key("b"), Generation(2));
+    let expect = Done::Started { key, generation, info: Info::default() };
     assert_eq!(world.reply(request), Some(Ok(expect)));
 }

@@ -186,7 +186,10 @@ fn sup_f10_a_child_that_is_replaced_during_backoff_stays() {
         let done = world.start(worker("a"));
         let key = world.key("a");
         assert_ne!(key, old);
-        assert_eq!(done, Ok(Done::Started { key, generation: Generation(1) }));
+        assert_eq!(
+            done,
+            Ok(Done::Started { key, generation: Generation(1), info: Info::default() })
+        );
         world.send(Event::TimerFired(TimerId(0)));
         world.run_for(secs(60));
         assert_eq!(world.up().iter().find(|(id, _)| id == "a").unwrap().1, 1);

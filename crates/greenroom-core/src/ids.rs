@@ -135,21 +135,36 @@ impl<'de> Deserialize<'de> for RunId {
     }
 }
 
-/// One journal stream: the root stream of a run, or the stream of one of its tasks.
+/// One journal stream: the root stream of a run, the stream of one of its tasks, or the stream of an agent
+/// whose own state is journalled.
 ///
-/// A stream has a single writer, the agent that owns the task. The id of a task's stream is derived
-/// from its parent's, so that a repeated delegation attaches to the child instead of making another.
+/// A stream has a single writer, the agent that owns the task or the state. The id of a task's stream is
+/// derived from its parent's, so that a repeated delegation attaches to the child instead of making another.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct StreamId {
-    run: RunId,
+    #[serde(flatten)]
+    owner: Owner,
     path: Arc<str>,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Owner {
+    Run(RunId),
+    Agent(AgentId),
 }
 
 impl StreamId {
     /// The root stream of a run.
     #[must_use]
     pub fn root(run: RunId) -> Self {
-        Self { run, path: Arc::from("") }
+        Self { owner: Owner::Run(run), path: Arc::from("") }
+    }
+
+    /// The stream of an agent's own state.
+    #[must_use]
+    pub fn of_agent(agent: AgentId) -> Self {
+        Self { owner: Owner::Agent(agent), path: Arc::from("") }
     }
 
     /// The stream of a task below this one.
@@ -160,13 +175,25 @@ impl StreamId {
         } else {
             format!("{}/{task}", self.path).into()
         };
-        Self { run: self.run, path }
+        Self { owner: self.owner.clone(), path }
     }
 
-    /// The run that the stream belongs to.
+    /// The run that the stream belongs to; `None` for the stream of an agent's own state.
     #[must_use]
-    pub fn run(&self) -> RunId {
-        self.run
+    pub fn run(&self) -> Option<RunId> {
+        match self.owner {
+            Owner::Run(run) => Some(run),
+            Owner::Agent(_) => None,
+        }
+    }
+
+    /// The agent whose own state the stream holds; `None` for a stream of a run.
+    #[must_use]
+    pub fn agent(&self) -> Option<&AgentId> {
+        match &self.owner {
+            Owner::Run(_) => None,
+            Owner::Agent(agent) => Some(agent),
+        }
     }
 
     /// The tasks from the root to this stream, joined by `/`; empty for the root stream.
@@ -178,11 +205,12 @@ impl StreamId {
 
 impl fmt::Display for StreamId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.path.is_empty() {
-            write!(f, "{}", self.run)
-        } else {
-            write!(f, "{}/{}", self.run, self.path)
+        match &self.owner {
+            Owner::Run(run) => write!(f, "{run}")?,
+            // No run is called that: a run id is made of digits.
+            Owner::Agent(agent) => write!(f, "agent:{agent}")?,
         }
+        if self.path.is_empty() { Ok(()) } else { write!(f, "/{}", self.path) }
     }
 }
 
@@ -213,5 +241,19 @@ mod tests {
         assert_eq!(nested.path(), "t1/c2");
         assert_eq!(nested, root.child(&"t1".into()).child(&"c2".into()));
         assert_eq!(nested.run(), root.run());
+    }
+
+    #[test]
+    fn a_stream_is_written_as_it_always_was_and_an_agents_beside_it() {
+        let run = StreamId::root(RunId::from_bits(1)).child(&"t1".into());
+        let agent = StreamId::of_agent("customer/42".into());
+        let golden = r#"[{"run":"00000000000000000000000000000001","path":"t1"},{"agent":"customer/42","path":""}]"#;
+        let streams = vec![run, agent];
+        assert_eq!(serde_json::to_string(&streams).expect("it is text"), golden);
+        assert_eq!(serde_json::from_str::<Vec<StreamId>>(golden).expect("it reads back"), streams);
+        assert_eq!(streams[1].to_string(), "agent:customer/42");
+        assert_eq!((streams[1].run(), streams[0].agent()), (None, None));
+        assert_eq!(streams[1].agent(), Some(&"customer/42".into()));
+        assert!(streams[0] < streams[1], "the streams of runs come first");
     }
 }

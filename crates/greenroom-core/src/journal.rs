@@ -36,6 +36,9 @@ pub struct Recorded {
 /// future is polled, so that a writer may have several appends under way and know their order. An append
 /// either stores all of its events or none. Once its future completes, the events are as durable as the
 /// journal makes anything.
+///
+/// `load` answers with what is in the stream once every append that was called before it is decided. A
+/// writer that takes over from one that died mid-append therefore knows what became of it.
 pub trait Journal: Send + Sync + 'static {
     /// Appends events at `events[0].seq`, which must be the stream's length.
     ///
@@ -53,7 +56,9 @@ pub trait Journal: Send + Sync + 'static {
         events: Arc<[Recorded]>,
     ) -> BoxFuture<'static, Result<(), JournalError>>;
 
-    /// The events of a stream, oldest first. A stream that was never written is empty.
+    /// The events of a stream, oldest first, from its last snapshot on. A stream without a snapshot is
+    /// given from its beginning; one that was never written is empty. A journal need not keep what a
+    /// snapshot stands for.
     ///
     /// # Errors
     ///

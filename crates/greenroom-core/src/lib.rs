@@ -32,6 +32,7 @@ pub mod alive;
 pub mod fanout;
 pub mod fault;
 pub mod mailbox;
+pub mod persistence;
 pub mod pool;
 pub mod router;
 pub mod supervision;

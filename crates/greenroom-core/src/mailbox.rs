@@ -5,7 +5,7 @@
 //! nothing: the next incarnation goes on where the last one stopped. It holds no lock and wakes nobody;
 //! that is the runtime's part.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// How a mailbox behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +85,24 @@ pub struct Lease<T> {
     pub delivery: u32,
     /// The lane that it came from.
     pub lane: Lane,
+    /// Where the events of its earlier deliveries are.
+    pub place: Place,
+}
+
+/// Names a message that is still in flight although its handler has returned; see [`Mailbox::hold`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Ticket(pub u64);
+
+/// Where the events are that an earlier delivery of a message recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Place {
+    /// There are none, or they were not stored.
+    #[default]
+    Nowhere,
+    /// They were to be appended to the agent's stream from this place on, and nobody knows yet.
+    Intended(u64),
+    /// In the agent's stream.
+    Stored,
 }
 
 /// What becomes of the message that was in flight at a crash.
@@ -102,6 +120,13 @@ pub enum Redelivery<T> {
 struct Queued<T> {
     message: T,
     n_deliveries: u32,
+    place: Place,
+}
+
+impl<T> From<Lease<T>> for Queued<T> {
+    fn from(lease: Lease<T>) -> Self {
+        Self { message: lease.message, n_deliveries: lease.delivery, place: lease.place }
+    }
 }
 
 /// A bounded queue with three lanes that outlives the incarnations that read it.
@@ -115,6 +140,9 @@ struct Queued<T> {
 pub struct Mailbox<T> {
     spec: MailboxSpec,
     lanes: [VecDeque<Queued<T>>; 3],
+    /// Messages whose handlers have returned and that are not done, in the order of their delivery.
+    held: VecDeque<(Ticket, Lease<T>)>,
+    n_tickets: u64,
     is_closed: bool,
     n_admitted: u64,
     n_done: u64,
@@ -126,7 +154,16 @@ impl<T> Mailbox<T> {
     #[must_use]
     pub fn new(spec: MailboxSpec) -> Self {
         let lanes = [VecDeque::new(), VecDeque::new(), VecDeque::new()];
-        Self { spec, lanes, is_closed: false, n_admitted: 0, n_done: 0, depth_max: 0 }
+        Self {
+            spec,
+            lanes,
+            held: VecDeque::new(),
+            n_tickets: 0,
+            is_closed: false,
+            n_admitted: 0,
+            n_done: 0,
+            depth_max: 0,
+        }
     }
 
     /// Offers a message.
@@ -134,14 +171,14 @@ impl<T> Mailbox<T> {
         if self.is_closed {
             return Admission::Closed(message);
         }
-        // A message that is delivered again had its place before: it takes none from new ones. There is
-        // at most one, because one message is in flight at a time.
+        // A message that is delivered again had its place before: it takes none from new ones. Those that
+        // were in flight when the incarnation ended are all at the front.
         let waiting = &self.lanes[lane as usize];
-        let n_again = usize::from(waiting.front().is_some_and(|queued| queued.n_deliveries > 0));
+        let n_again = waiting.iter().take_while(|queued| queued.n_deliveries > 0).count();
         let depth = waiting.len() - n_again;
         let is_full = match lane {
             Lane::Internal => false,
-            Lane::Control => depth >= self.spec.control_capacity,
+            Lane::Control => depth + self.n_held(lane) >= self.spec.control_capacity,
             Lane::User => depth >= self.spec.capacity.max(1),
         };
         let mut displaced = None;
@@ -155,7 +192,11 @@ impl<T> Mailbox<T> {
                 _ => return Admission::Full(message),
             }
         }
-        self.lanes[lane as usize].push_back(Queued { message, n_deliveries: 0 });
+        self.lanes[lane as usize].push_back(Queued {
+            message,
+            n_deliveries: 0,
+            place: Place::Nowhere,
+        });
         self.n_admitted += 1;
         self.depth_max = self.depth_max.max(self.depth());
         match displaced {
@@ -173,7 +214,8 @@ impl<T> Mailbox<T> {
         for lane in lanes.into_iter().take(if takes_work { 3 } else { 2 }) {
             if let Some(queued) = self.lanes[lane as usize].pop_front() {
                 let delivery = queued.n_deliveries + 1;
-                return Some(Lease { message: queued.message, delivery, lane });
+                let Queued { message, place, .. } = queued;
+                return Some(Lease { message, delivery, lane, place });
             }
         }
         None
@@ -199,9 +241,72 @@ impl<T> Mailbox<T> {
         if lease.delivery >= self.spec.deliveries_max.max(1) {
             return Redelivery::Quarantined(lease.message);
         }
-        let queued = Queued { message: lease.message, n_deliveries: lease.delivery };
-        self.lanes[lease.lane as usize].push_front(queued);
+        self.lanes[lease.lane as usize].push_front(lease.into());
         Redelivery::Requeued
+    }
+
+    /// Keeps the leased message in flight although its handler has returned: it is done when what the
+    /// handler began is. A control message keeps its place meanwhile, so that there is a bound.
+    pub fn hold(&mut self, lease: Lease<T>) -> Ticket {
+        self.n_tickets += 1;
+        let ticket = Ticket(self.n_tickets);
+        self.held.push_back((ticket, lease));
+        ticket
+    }
+
+    /// The held message is handled. Hands it back to be dropped outside any lock; `None` when it is not
+    /// held any more.
+    pub fn done_held(&mut self, ticket: Ticket) -> Option<T> {
+        let at = self.held.iter().position(|(of, _)| *of == ticket)?;
+        let (_, lease) = self.held.remove(at)?;
+        Some(self.done(lease))
+    }
+
+    /// The events of these held messages are about to be appended, together, from this place on.
+    pub fn intend(&mut self, tickets: impl Iterator<Item = Ticket>, seq: u64) {
+        let tickets: BTreeSet<_> = tickets.collect();
+        let held = self.held.iter_mut().filter(|(of, _)| tickets.contains(of));
+        for (_, lease) in held.filter(|(_, lease)| lease.place == Place::Nowhere) {
+            lease.place = Place::Intended(seq);
+        }
+    }
+
+    /// The agent's stream is this long as the incarnation begins. So it is known of every message that was
+    /// in flight whether its events are stored, because nobody else appends.
+    pub fn recovered(&mut self, n_stored: u64) {
+        let again = |queued: &&mut Queued<T>| queued.n_deliveries > 0;
+        for queued in self.lanes.iter_mut().flat_map(|lane| lane.iter_mut().take_while(again)) {
+            if let Place::Intended(seq) = queued.place {
+                queued.place = if seq < n_stored { Place::Stored } else { Place::Nowhere };
+            }
+        }
+    }
+
+    /// The incarnation has ended: held messages are the next of their lanes again, in their old order. When
+    /// it has crashed, they count as crashed on, and those delivered as often as allowed come out.
+    pub fn give_back(&mut self, is_crash: bool) -> Vec<T> {
+        let mut quarantined = Vec::new();
+        while let Some((_, lease)) = self.held.pop_back() {
+            if !is_crash {
+                self.lanes[lease.lane as usize].push_front(lease.into());
+            } else if let Redelivery::Quarantined(message) | Redelivery::Closed(message) =
+                self.crashed(lease)
+            {
+                quarantined.push(message);
+            }
+        }
+        quarantined
+    }
+
+    /// Messages that are held, of one lane.
+    fn n_held(&self, lane: Lane) -> usize {
+        self.held.iter().filter(|(_, lease)| lease.lane == lane).count()
+    }
+
+    /// Whether a message is in flight although no handler runs.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        !self.held.is_empty()
     }
 
     /// Drops what the agent had sent to itself: its effects end with the incarnation that began them.
@@ -212,6 +317,7 @@ impl<T> Mailbox<T> {
     /// Refuses all further messages and gives back those that wait, in the order of delivery.
     pub fn close(&mut self) -> Vec<T> {
         self.is_closed = true;
+        self.give_back(false);
         self.lanes.iter_mut().flat_map(|lane| lane.drain(..)).map(|queued| queued.message).collect()
     }
 
@@ -353,23 +459,123 @@ mod tests {
         assert_eq!(mailbox.admit(Lane::Control, 3), Admission::Closed(3));
     }
 
+    #[test]
+    fn a_held_message_is_in_flight_until_it_is_done_and_is_next_again_after_a_crash() {
+        let spec = MailboxSpec { capacity: 4, control_capacity: 1, ..MailboxSpec::default() };
+        let mut mailbox = Mailbox::new(spec);
+        for n in 1..=3 {
+            mailbox.admit(Lane::User, n);
+        }
+        mailbox.admit(Lane::Control, 10);
+        let hold_next = |mailbox: &mut Mailbox<u32>| {
+            let lease = mailbox.lease(true).expect("queued");
+            mailbox.hold(lease)
+        };
+        let control = hold_next(&mut mailbox);
+        assert_eq!(mailbox.admit(Lane::Control, 11), Admission::Full(11), "it keeps its place");
+        let (_first, _second) = (hold_next(&mut mailbox), hold_next(&mut mailbox));
+        assert_eq!(mailbox.done_held(control), Some(10));
+        assert_eq!((mailbox.done_held(control), mailbox.holds()), (None, true));
+        assert_eq!(mailbox.admit(Lane::Control, 11), Admission::Accepted);
+        assert_eq!(mailbox.give_back(true), [] as [u32; 0]);
+        let order: Vec<_> = std::iter::from_fn(|| mailbox.lease(true))
+            .map(|lease| (lease.message, lease.delivery))
+            .collect();
+        assert_eq!(order, [(11, 1), (1, 2), (2, 2), (3, 1)]);
+    }
+
+    #[test]
+    fn a_held_message_is_quarantined_by_crashes_and_not_by_stops() {
+        let mut mailbox = mailbox(Overflow::Wait);
+        mailbox.admit(Lane::User, 1);
+        for delivery in 1..=3 {
+            let lease = mailbox.lease(true).expect("queued");
+            assert_eq!(lease.delivery, delivery);
+            mailbox.hold(lease);
+            assert_eq!(mailbox.give_back(false), [] as [u32; 0]);
+        }
+        let lease = mailbox.lease(true).expect("queued");
+        mailbox.hold(lease);
+        assert_eq!(mailbox.give_back(true), [1]);
+    }
+
+    #[test]
+    fn a_closed_mailbox_hands_back_what_is_held_first() {
+        let mut mailbox = mailbox(Overflow::Wait);
+        mailbox.admit(Lane::User, 1);
+        mailbox.admit(Lane::User, 2);
+        let lease = mailbox.lease(true).expect("queued");
+        let ticket = mailbox.hold(lease);
+        assert_eq!(mailbox.close(), [1, 2]);
+        assert_eq!(mailbox.done_held(ticket), None);
+    }
+
+    #[test]
+    fn it_is_known_of_a_message_that_comes_again_whether_its_events_are_stored() {
+        let spec = MailboxSpec { capacity: 4, deliveries_max: 9, ..MailboxSpec::default() };
+        let mut mailbox = Mailbox::new(spec);
+        for n in 1..=4 {
+            mailbox.admit(Lane::User, n);
+        }
+        let tickets: Vec<_> = (0..3)
+            .map(|_| mailbox.lease(true).expect("queued"))
+            .collect::<Vec<_>>()
+            .into_iter()
+            .map(|lease| mailbox.hold(lease))
+            .collect();
+        mailbox.intend([tickets[0], tickets[0]].into_iter(), 5);
+        // A continuation of the first records once more, and so comes after the second.
+        mailbox.intend([tickets[1], tickets[0]].into_iter(), 7);
+        mailbox.give_back(true);
+        mailbox.recovered(7);
+        let places: Vec<_> = (0..4).map(|_| mailbox.lease(true).expect("queued").place).collect();
+        assert_eq!(places, [Place::Stored, Place::Nowhere, Place::Nowhere, Place::Nowhere]);
+    }
+
+    #[test]
+    fn events_that_are_stored_stay_stored_and_a_second_append_settles_nothing() {
+        let mut mailbox = mailbox(Overflow::Wait);
+        mailbox.admit(Lane::User, 1);
+        let lease = mailbox.lease(true).expect("queued");
+        let ticket = mailbox.hold(lease);
+        mailbox.intend([ticket].into_iter(), 5);
+        mailbox.intend([ticket].into_iter(), 6);
+        mailbox.give_back(false);
+        mailbox.recovered(6);
+        let lease = mailbox.lease(true).expect("again");
+        assert_eq!(lease.place, Place::Stored);
+        let ticket = mailbox.hold(lease);
+        mailbox.intend([ticket].into_iter(), 9);
+        mailbox.give_back(false);
+        mailbox.recovered(9);
+        assert_eq!(mailbox.lease(true).map(|lease| lease.place), Some(Place::Stored));
+    }
+
     proptest! {
         /// Every admitted message comes out exactly once, and in order, whatever crashes.
         #[test]
         fn nothing_is_lost_duplicated_or_reordered(
-            steps in prop::collection::vec((0..4_u8, any::<bool>()), 1..400),
+            steps in prop::collection::vec((0..5_u8, any::<bool>()), 1..400),
             deliveries_max in 1..4_u32,
         ) {
             let spec = MailboxSpec { capacity: 8, deliveries_max, ..MailboxSpec::default() };
             let mut mailbox = Mailbox::new(spec);
-            let (mut next, mut out) = (0_u32, Vec::new());
+            let (mut next, mut out, mut held) = (0_u32, Vec::new(), None);
             for (step, crashes) in steps {
                 if step == 0 {
                     if mailbox.admit(Lane::User, next) == Admission::Accepted {
                         next += 1;
                     }
+                } else if let Some(ticket) = held.take() {
+                    if crashes {
+                        out.extend(mailbox.give_back(step == 1));
+                    } else {
+                        out.extend(mailbox.done_held(ticket));
+                    }
                 } else if let Some(lease) = mailbox.lease(true) {
-                    if !crashes {
+                    if step == 4 {
+                        held = Some(mailbox.hold(lease));
+                    } else if !crashes {
                         out.push(mailbox.done(lease));
                     } else if let Redelivery::Quarantined(message) = mailbox.crashed(lease) {
                         out.push(message);

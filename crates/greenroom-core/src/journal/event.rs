@@ -14,10 +14,11 @@ use crate::router::PlannedTask;
 use crate::time::Timestamp;
 use crate::tool::EffectClass;
 
-/// Something that happened in a run.
+/// Something that happened in a run, or to the state of an actor.
 ///
 /// The events of the first group are a router's, in the root stream of a run; those of the second are
-/// an agent's, in the stream of its task, which is the root stream when the run is that one task.
+/// an agent's, in the stream of its task, which is the root stream when the run is that one task. Those of
+/// the third are an actor's own, in the stream of its id.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -128,6 +129,17 @@ pub enum Event {
         /// What it found, or why it found nothing.
         result: Result<Report, TaskFailure>,
     },
+
+    /// Something happened to an actor's own state.
+    ActorEvent {
+        /// The actor's own event, as the actor's type writes it.
+        payload: Value,
+    },
+    /// What an actor's state was at this place of the stream. Nothing before it has to be read again.
+    ActorSnapshot {
+        /// The state, as the actor's type writes it.
+        state: Value,
+    },
 }
 
 impl Event {
@@ -135,5 +147,32 @@ impl Event {
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         matches!(self, Self::RunFinished { .. } | Self::TaskFinished { .. })
+    }
+
+    /// Whether whoever folds the stream can begin here.
+    #[must_use]
+    pub fn is_snapshot(&self) -> bool {
+        matches!(self, Self::ActorSnapshot { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// What is stored must be readable by every later version.
+    #[test]
+    fn the_events_of_an_actor_are_written_as_they_always_were() {
+        let events = [
+            Event::ActorEvent { payload: json!({"deposited": 5}) },
+            Event::ActorSnapshot { state: json!({"n_coins": 42}) },
+        ];
+        let golden = r#"[{"kind":"actor_event","payload":{"deposited":5}},{"kind":"actor_snapshot","state":{"n_coins":42}}]"#;
+        assert_eq!(serde_json::to_string(&events).expect("it is text"), golden);
+        let read: Vec<Event> = serde_json::from_str(golden).expect("it reads back");
+        assert_eq!(read, events);
+        assert_eq!(events.map(|event| event.is_snapshot()), [false, true]);
     }
 }

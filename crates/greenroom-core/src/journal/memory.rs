@@ -10,8 +10,8 @@ use crate::ids::{RunId, StreamId};
 
 /// A journal in memory. Clones share their contents.
 ///
-/// It keeps every unfinished run and the last finished ones; older finished runs are dropped, so that a
-/// process that runs for months does not grow.
+/// It keeps every unfinished run and the last finished ones; older finished runs are dropped, and so is what
+/// a snapshot stands for, so that a process that runs for months does not grow.
 #[derive(Debug, Clone)]
 pub struct MemoryJournal {
     inner: Arc<Mutex<Inner>>,
@@ -59,8 +59,9 @@ impl Default for MemoryJournal {
 
 impl Inner {
     fn append(&mut self, stream: &StreamId, events: &[Recorded]) -> Result<(), JournalError> {
-        let n_stored = self.streams.get(stream).map_or(0, Vec::len);
-        let is_gapless = (n_stored as u64..).zip(events).all(|(seq, event)| event.seq == seq);
+        let last = self.streams.get(stream).and_then(|events| events.last());
+        let n_stored = last.map_or(0, |last| last.seq + 1);
+        let is_gapless = (n_stored..).zip(events).all(|(seq, event)| event.seq == seq);
         if !is_gapless {
             let message = format!("the stream has {n_stored} events");
             let kind = JournalErrorKind::Conflict;
@@ -69,10 +70,16 @@ impl Inner {
         if events.is_empty() {
             return Ok(());
         }
-        self.streams.entry(stream.clone()).or_default().extend_from_slice(events);
+        let snapshot = events.iter().rposition(|recorded| recorded.event.is_snapshot());
+        let kept = self.streams.entry(stream.clone()).or_default();
+        if snapshot.is_some() {
+            *kept = Vec::new();
+        }
+        kept.extend_from_slice(&events[snapshot.unwrap_or(0)..]);
         let is_root = stream.path().is_empty();
-        if is_root && events.iter().any(|recorded| recorded.event.is_terminal()) {
-            self.finish(stream.run());
+        let is_over = is_root && events.iter().any(|recorded| recorded.event.is_terminal());
+        if let Some(run) = stream.run().filter(|_| is_over) {
+            self.finish(run);
         }
         Ok(())
     }
@@ -94,7 +101,7 @@ impl Inner {
 
     fn of_run(&self, run: RunId) -> Vec<StreamId> {
         let from_root = self.streams.range(StreamId::root(run)..);
-        from_root.map(|(id, _)| id).take_while(|id| id.run() == run).cloned().collect()
+        from_root.map(|(id, _)| id).take_while(|id| id.run() == Some(run)).cloned().collect()
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use greenroom_core::agent::{AgentSpec, Command, Machine};
 use greenroom_core::budget::{Ledger, Limit};
-use greenroom_core::ids::{AgentId, CallId, StreamId};
+use greenroom_core::ids::{AgentId, CallId, RunId, StreamId};
 use greenroom_core::journal::{Event, Journal, Recorded};
 use greenroom_core::message::{Message, ToolOutcome};
 use greenroom_core::model::{ChatModel, ChatReply, ModelError};
@@ -94,7 +94,7 @@ pub(crate) struct TurnAgent {
 
 impl TurnAgent {
     pub(crate) fn new(setup: Arc<TurnSetup>) -> Self {
-        let seed = setup.stream.run().bits() as u64;
+        let seed = setup.stream.run().map_or(0, RunId::bits) as u64;
         let machine = Machine::new(Arc::clone(&setup.spec), seed);
         let (journal, clock) = (Arc::clone(&setup.journal), Arc::clone(&setup.clock));
         let journalled = Journalled::new(machine, journal, clock, setup.stream.clone());

@@ -37,6 +37,8 @@ pub async fn journal(label: &str, journal: Arc<dyn Journal>) {
     patiently(label, "refusing", another_writer_is_refused(&*journal)).await;
     patiently(label, "ordering", places_are_taken_when_append_is_called(&*journal)).await;
     patiently(label, "listing", streams_are_those_of_one_run(&*journal)).await;
+    patiently(label, "snapshots", loading_begins_at_the_last_snapshot(&*journal)).await;
+    patiently(label, "taking over", loading_waits_for_appends_called_before(&*journal)).await;
 }
 
 async fn appends_are_read_back(journal: &dyn Journal) {
@@ -90,4 +92,26 @@ async fn streams_are_those_of_one_run(journal: &dyn Journal) {
     journal.append(&root.child(&"0".into()), some(0, 0)).await.expect("nothing to store");
     journal.load(&root.child(&"1".into())).await.expect("nothing is there");
     assert_eq!(journal.streams(run).await, Ok(expect.to_vec()), "with events, in order");
+}
+
+async fn loading_begins_at_the_last_snapshot(journal: &dyn Journal) {
+    let stream = StreamId::of_agent("account/7".into());
+    let happened = |n: u64| Event::ActorEvent { payload: n.into() };
+    let snapshot = |n: u64| Event::ActorSnapshot { state: n.into() };
+    let past = events(0, [happened(0), snapshot(1), happened(2)]);
+    journal.append(&stream, Arc::clone(&past)).await.expect("the stream is empty");
+    assert_eq!(journal.load(&stream).await, Ok(past[1..].to_vec()), "a snapshot amid a batch");
+    let latest = events(3, [snapshot(3)]);
+    journal.append(&stream, Arc::clone(&latest)).await.expect("the stream has three");
+    journal.append(&stream, events(3, [happened(3)])).await.expect_err("places stay taken");
+    let since = events(4, [happened(4)]);
+    journal.append(&stream, Arc::clone(&since)).await.expect("the stream has four");
+    assert_eq!(journal.load(&stream).await, Ok([&latest[..], &since[..]].concat()));
+}
+
+async fn loading_waits_for_appends_called_before(journal: &dyn Journal) {
+    let stream = root(8);
+    drop(journal.append(&stream, some(0, 3)));
+    let loaded = journal.load(&stream).await.map(|events| events.len());
+    assert_eq!(loaded, Ok(3), "whoever takes over knows what became of the last append");
 }

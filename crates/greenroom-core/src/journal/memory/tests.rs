@@ -78,3 +78,25 @@ fn no_finished_run_may_be_kept_and_clones_share_what_is() {
     ready(clone.append(&root(0), events(1, [done]))).expect("the stream has one");
     assert_eq!(journal.n_events(), 0);
 }
+
+#[test]
+fn what_a_snapshot_stands_for_is_dropped_and_an_agents_stream_is_no_runs() {
+    let journal = MemoryJournal::keeping(0);
+    let stream = StreamId::of_agent("account".into());
+    let event = || Event::ActorEvent { payload: 1.into() };
+    let snapshot = || Event::ActorSnapshot { state: 9.into() };
+    let append = |seq, batch: Vec<Event>| ready(journal.append(&stream, events(seq, batch)));
+    append(0, vec![event(), event()]).expect("the stream is empty");
+    append(2, vec![event(), snapshot(), event()]).expect("the stream has two");
+    assert_eq!(journal.n_events(), 2);
+    assert_eq!(
+        append(2, vec![event()]).map_err(|error| error.kind),
+        Err(JournalErrorKind::Conflict)
+    );
+    append(5, vec![event()]).expect("places are counted from the beginning");
+    let seqs = ready(journal.load(&stream)).expect("it is kept").into_iter().map(|kept| kept.seq);
+    assert_eq!(seqs.collect::<Vec<_>>(), [3, 4, 5]);
+    // The end of a run with the same bits drops no agent.
+    ready(journal.append(&root(0), events(0, [finished()]))).expect("the stream is empty");
+    assert_eq!((journal.n_events(), known(&journal, 1)), (3, vec![]));
+}

@@ -72,7 +72,7 @@ impl TurnAgent {
         let stream = &self.setup.stream;
         let tasks = stream.path().split('/').filter(|task| !task.is_empty());
         Caller {
-            run: Some(stream.run()),
+            run: stream.run(),
             depth: u32::try_from(tasks.count()).unwrap_or(u32::MAX),
             attempt,
             idempotency_key: Some(format!("{stream}/{turn}").into()),

@@ -10,6 +10,7 @@ mod inspection;
 mod leaks;
 mod mailboxes;
 mod pages;
+mod persistence;
 mod pools;
 mod resilience;
 mod seams;

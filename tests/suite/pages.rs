@@ -65,6 +65,7 @@ fn the_rust_on_every_page_is_compiled_somewhere() {
         "examples/custom_actor.rs",
         "examples/operations.rs",
         "examples/pool.rs",
+        "examples/persistent_actor.rs",
     ];
     let compiled: String = sources.iter().map(|file| read(Path::new(ROOT).join(file))).collect();
     let compiled = compiled + include_str!("pages.rs") + include_str!("testing.rs");

@@ -26,6 +26,7 @@ use crate::actor::effect::{EffectError, Effects};
 use crate::actor::question::{Origin, Question, Tie};
 use crate::actor::slot::AnySlot;
 use crate::actor::trail::Here;
+use crate::persist::Ledger;
 use crate::watch::{Down, WatchId};
 
 /// A supervised actor.
@@ -123,6 +124,7 @@ pub struct Context<'a, A: Actor> {
     pub(crate) question: Option<Arc<Question>>,
     pub(crate) delivery: u32,
     pub(crate) is_stopping: bool,
+    pub(crate) ledger: Ledger<A>,
 }
 
 impl<A: Actor> Context<'_, A> {
@@ -165,7 +167,7 @@ impl<A: Actor> Context<'_, A> {
         Origin::new(self.question.clone(), Here::of(&self.effects.slot))
     }
 
-    /// Ends the incarnation in an orderly way once the hook has returned.
+    /// Ends the incarnation in an orderly way once the hook has returned and what it recorded is stored.
     pub fn stop(&mut self) {
         self.is_stopping = true;
     }

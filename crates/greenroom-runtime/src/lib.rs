@@ -7,6 +7,7 @@ mod actor;
 mod supervisor;
 
 mod fan_out;
+mod persist;
 
 mod journalled;
 
@@ -38,6 +39,7 @@ pub use inspect::facts::Supervised;
 pub use inspect::tree::{Node, NodeState, SupervisorInfo};
 pub use inspect::{AgentInfo, AgentState, InFlight};
 pub use panics::PanicLocations;
+pub use persist::{Persistent, PersistentSpec};
 pub use pool::{Job, JobReply, Pool, PoolError, PoolInfo, PoolStartError, PoolWorker, Submit};
 pub use run::Run;
 pub use run::events::{RunEvent, RunEvents};

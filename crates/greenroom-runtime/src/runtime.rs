@@ -150,8 +150,7 @@ impl Runtime {
         factory: impl Fn() -> A + Send + Sync + 'static,
     ) -> Result<Arc<Slot<A::Message>>, AdminError> {
         let (slot, start) = self.agent_start(spec.id.clone(), role, mailbox, factory);
-        self.inner.team.start_child(spec, Arc::new(start)).await?;
-        self.inner.registry.add(&slot);
+        self.install(spec, &slot, start).await?;
         Ok(slot)
     }
 
@@ -180,6 +179,18 @@ impl Runtime {
         R: Send + 'static,
     {
         pool::start(self, id.into(), spec, factory, build).await
+    }
+
+    /// Starts one of the application's own agents, and shows it.
+    pub(crate) async fn install<M: Send + 'static>(
+        &self,
+        spec: ChildSpec,
+        slot: &Arc<Slot<M>>,
+        start: impl Start,
+    ) -> Result<(), AdminError> {
+        self.inner.team.start_child(spec, Arc::new(start)).await?;
+        self.show(slot);
+        Ok(())
     }
 
     /// The supervisor of the application's own agents, to start and stop children by hand: raw ractor
@@ -226,7 +237,7 @@ impl Runtime {
         factory: impl Fn() -> A + Send + Sync + 'static,
     ) -> (AgentRef<A::Message>, Arc<dyn Start>) {
         let (slot, start) = self.agent_start(id.into(), "actor", mailbox, factory);
-        self.inner.registry.add(&slot);
+        self.show(&slot);
         (AgentRef::new(slot), Arc::new(start))
     }
 

@@ -27,7 +27,7 @@ pub use start::{Ignored, RactorChild, Start, StartFuture, Subject};
 
 pub(crate) use message::{Look, SupervisorMessage};
 pub(crate) use shell::SupervisorShell;
-pub(crate) use start::{AgentStart, Inside, OnClosed, SupervisorStart};
+pub(crate) use start::{AgentStart, Inside, OnClosed, SupervisorStart, start_reason};
 
 /// Requests to one supervisor that may wait at once; further callers wait for their turn.
 const REQUESTS_MAX: usize = 1024;

@@ -22,7 +22,7 @@ pub use greenroom_models::Extractive;
 pub use greenroom_retrieval::{Corpus, CorpusOptions};
 pub use greenroom_runtime::{
     Actor, Agent, AgentRef, Branch, BranchError, Context, Down, Failure, Feed, Gathered, Job,
-    JobReply, PanicLocations, Pool, PoolError, Reply, Run, RunEvent, Runtime, Task, Team, Told,
-    WatchId,
+    JobReply, PanicLocations, Persistent, PersistentSpec, Pool, PoolError, Reply, Run, RunEvent,
+    Runtime, Task, Team, Told, WatchId,
 };
 pub use greenroom_tools::builtin;

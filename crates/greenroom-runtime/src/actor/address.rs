@@ -141,8 +141,8 @@ impl<M: Send + 'static> AgentRef<M> {
         let trail = Trail::new(origin.here(), origin.question());
         let question = Arc::new(Question::new(deadline, trail));
         let (sender, receiver) = oneshot::channel();
-        let reply = Reply { sender: Mutex::new(Some(sender)), question: Arc::clone(&question) };
-        let message = build(reply);
+        let sender = Arc::new(Mutex::new(Some(sender)));
+        let message = build(Reply { sender, question: Arc::clone(&question) });
         let exchange = self.exchange(message, deadline, question, receiver);
         let answer = tokio::time::timeout(deadline, exchange).await;
         answer.unwrap_or(Err(AskError::TimedOut(deadline)))
@@ -233,8 +233,10 @@ fn handed_back<M>(refused: Refused<Envelope<M>>) -> SendError<M> {
 }
 
 /// Where the answer to a message goes. It can be used once; the first answer counts.
+///
+/// Clones answer the same asker, who is told that there will be no answer once all of them are gone.
 pub struct Reply<R> {
-    sender: Mutex<Option<oneshot::Sender<R>>>,
+    sender: Arc<Mutex<Option<oneshot::Sender<R>>>>,
     question: Arc<Question>,
 }
 
@@ -256,11 +258,17 @@ impl<R> Reply<R> {
     }
 
     /// Takes the reply out of its message, to answer after the handler has returned. What is left behind
-    /// answers nobody.
+    /// answers nobody, nor do clones.
     #[must_use]
     pub fn take(&self) -> Self {
         let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Self { sender: Mutex::new(sender), question: Arc::clone(&self.question) }
+        Self { sender: Arc::new(Mutex::new(sender)), question: Arc::clone(&self.question) }
+    }
+}
+
+impl<R> Clone for Reply<R> {
+    fn clone(&self) -> Self {
+        Self { sender: Arc::clone(&self.sender), question: Arc::clone(&self.question) }
     }
 }
 

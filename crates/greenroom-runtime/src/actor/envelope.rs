@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::actor::dead_letters::DeadReason;
 use crate::actor::effect::Open;
 use crate::actor::question::Question;
+use crate::persist::ledger::Answer;
 use crate::watch::WatchId;
 
 /// What a slot's incarnation is told through ractor.
@@ -20,6 +21,8 @@ pub(crate) enum Signal {
     Crash,
     /// End for this reason.
     Fail(ExitReason),
+    /// The journal has answered to the append that is under way.
+    Stored(Answer),
 }
 
 /// A message on its way, with what travels along.

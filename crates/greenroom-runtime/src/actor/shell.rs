@@ -1,6 +1,8 @@
 //! The shell: one incarnation of an agent as a ractor actor. It feeds messages to the user's hooks and
 //! turns their panics and failures into exits with a reason.
 
+mod storing;
+
 use std::any::type_name;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,9 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use greenroom_core::fault::INJECTED;
-use greenroom_core::mailbox::Lease;
+use greenroom_core::mailbox::{Lease, Place};
 use greenroom_core::supervision::ExitReason;
-use ractor::{ActorProcessingErr, ActorRef};
+use ractor::{ActorCell, ActorProcessingErr, ActorRef};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::actor::effect::Effects;
@@ -19,8 +21,11 @@ use crate::actor::faults::{self, Held, Strike};
 use crate::actor::slot::Slot;
 use crate::actor::{Actor, Context, Failure};
 use crate::inspect::AgentState;
+use crate::persist::ledger::Deed;
+use crate::persist::{Keeper, Ledger, Persistence};
 use crate::runtime::census::CountedActor;
 use crate::runtime::tasks::Tasks;
+use crate::supervisor::{StartFuture, start_reason};
 
 /// Messages handled in one go before others on the same thread have a turn.
 const BATCH: usize = 32;
@@ -38,6 +43,12 @@ pub(crate) type Factory<A> = Arc<dyn Fn() -> A + Send + Sync>;
 #[error("{0}")]
 pub(crate) struct Ended(pub(crate) ExitReason);
 
+impl From<Failure> for Ended {
+    fn from(failure: Failure) -> Self {
+        Self(failure.into_exit())
+    }
+}
+
 /// What ractor holds of an incarnation besides its state.
 ///
 /// The guard lives here and not in the state: after a kill, ractor sends the state to the supervisor,
@@ -49,6 +60,7 @@ pub(crate) struct Shell<A: Actor> {
     _counted: CountedActor,
     tasks: Tasks,
     factory: Factory<A>,
+    persistence: Option<Arc<Persistence<A>>>,
 }
 
 impl<A: Actor> Shell<A> {
@@ -56,7 +68,21 @@ impl<A: Actor> Shell<A> {
         let token = CancellationToken::new();
         let guard = token.clone().drop_guard();
         let counted = tasks.count_actor(slot.id());
-        Self { slot, token, _guard: guard, _counted: counted, tasks, factory }
+        let persistence = None;
+        Self { slot, token, _guard: guard, _counted: counted, tasks, factory, persistence }
+    }
+
+    /// Lets the incarnation journal its state.
+    pub(crate) fn journalled(self, persistence: Arc<Persistence<A>>) -> Self {
+        Self { persistence: Some(persistence), ..self }
+    }
+
+    /// Starts the incarnation.
+    pub(crate) fn start(self, supervisor: ActorCell) -> StartFuture {
+        Box::pin(async move {
+            let spawned = <Self as ractor::Actor>::spawn_linked(None, self, (), supervisor).await;
+            spawned.map(|(actor, _)| Ok(actor.get_cell())).map_err(|error| start_reason(&error))
+        })
     }
 }
 
@@ -73,6 +99,22 @@ pub(crate) struct Life<A: Actor> {
     crashes_next: bool,
     /// No signal has been handled.
     is_fresh: bool,
+    /// The incarnation's end of its stream, when its state is journalled.
+    keeper: Option<Box<Keeper<A>>>,
+    /// It stops once everything is stored.
+    is_stopping: bool,
+}
+
+impl<A: Actor> Life<A> {
+    /// Whether messages of others may be handled.
+    fn takes_work(&self) -> bool {
+        self.effects.takes_work() && self.is_stored()
+    }
+
+    /// Whether nothing is being stored.
+    fn is_stored(&self) -> bool {
+        self.keeper.as_ref().is_none_or(|keeper| keeper.is_idle())
+    }
 }
 
 impl<A: Actor> fmt::Debug for Life<A> {
@@ -104,24 +146,38 @@ impl<A: Actor> ractor::Actor for Shell<A> {
         };
         faults::at_start(&self.slot, generation).await.map_err(Ended)?;
         self.slot.count(&effects.n_open, &effects.n_timers);
+        let loaded = match &self.persistence {
+            Some(persistence) => {
+                Some((persistence, persistence.load().await.map_err(Ended::from)?))
+            }
+            None => None,
+        };
         self.slot.begin_hook("started");
-        let mut is_stopping = false;
-        let life = caught(&self.tasks, || {
-            let mut life =
-                Life { actor: (self.factory)(), effects, crashes_next: false, is_fresh: true };
-            let mut context =
-                Context { effects: &life.effects, question: None, delivery: 0, is_stopping: false };
-            life.actor.started(&mut context)?;
-            is_stopping = context.is_stopping;
-            life.effects.check()?;
-            Ok(life)
+        let begun = caught(&self.tasks, || {
+            let mut actor = (self.factory)();
+            let keeper = match &loaded {
+                Some((persistence, events)) => Some(persistence.recover(&mut actor, events)?),
+                None => None,
+            };
+            let mut life = Life {
+                actor,
+                effects,
+                crashes_next: false,
+                is_fresh: true,
+                keeper,
+                is_stopping: false,
+            };
+            let deeds = self.started(&mut life)?;
+            Ok((life, deeds))
         });
         self.slot.end_hook();
-        let life = life.map_err(Ended)?;
-        self.slot.attach(myself.clone());
-        if is_stopping {
-            myself.stop(Some(STOPPED_ITSELF.to_owned()));
+        let (mut life, deeds) = begun.map_err(Ended)?;
+        if let Some(keeper) = &life.keeper {
+            self.slot.recovered(keeper.n_recovered);
         }
+        self.begun(&myself, &mut life, deeds)?;
+        self.slot.attach(myself.clone());
+        Self::stop_if_stored(&myself, &life);
         Ok(life)
     }
 
@@ -136,22 +192,26 @@ impl<A: Actor> ractor::Actor for Shell<A> {
             // other thread may take it. It must not have to wait for a handler that blocks.
             tokio::task::yield_now().await;
         }
+        let mut handled = Ok(());
         match signal {
             Signal::Wake => {}
+            Signal::Stored(answer) => handled = self.go_on(&myself, life, answer),
             // The next message is the one in flight when the fault strikes; with none waiting, the
             // incarnation crashes between messages.
             Signal::Crash => life.crashes_next = true,
-            Signal::Fail(reason) => {
-                self.slot.detach(life.effects.generation, AgentState::Restarting);
-                return Err(Ended(reason).into());
-            }
+            Signal::Fail(reason) => handled = Err(Ended(reason)),
         }
-        let mut handled = self.handle_batch(&myself, life, None);
+        let mut handled = handled.and_then(|()| self.handle_batch(&myself, life, None));
         while let Ok(Some(held)) = handled {
             handled = self.handle_batch(&myself, life, held.waited().await);
         }
-        if handled.is_err() {
-            self.slot.detach(life.effects.generation, AgentState::Restarting);
+        match &handled {
+            Ok(_) => Self::stop_if_stored(&myself, life),
+            Err(Ended(reason)) => {
+                let generation = life.effects.generation;
+                self.slot.crashed_held(generation, reason);
+                self.slot.detach(generation, AgentState::Restarting);
+            }
         }
         handled?;
         Ok(())
@@ -174,6 +234,27 @@ impl<A: Actor> ractor::Actor for Shell<A> {
 }
 
 impl<A: Actor> Shell<A> {
+    /// Runs the first hook, and gives what it recorded.
+    fn started(&self, life: &mut Life<A>) -> Result<Vec<Deed<A>>, Failure> {
+        let mut context = Context {
+            effects: &life.effects,
+            question: None,
+            delivery: 0,
+            is_stopping: false,
+            ledger: Ledger::new(life.keeper.is_some(), false),
+        };
+        life.actor.started(&mut context)?;
+        context.effects.check()?;
+        life.is_stopping = context.is_stopping;
+        context.ledger.close()
+    }
+
+    fn stop_if_stored(myself: &ActorRef<Signal>, life: &Life<A>) {
+        if life.is_stopping && life.is_stored() {
+            myself.stop(Some(STOPPED_ITSELF.to_owned()));
+        }
+    }
+
     /// Handles messages, beginning with the one that was delayed, until there are none for now or one is
     /// to be delayed.
     fn handle_batch(
@@ -183,11 +264,14 @@ impl<A: Actor> Shell<A> {
         mut delayed: Option<Lease<Envelope<A::Message>>>,
     ) -> Result<Option<Box<Held<'_, A::Message>>>, Ended> {
         for _ in 0..BATCH {
+            if life.is_stopping {
+                return Ok(None);
+            }
             let mut struck = fault(std::mem::take(&mut life.crashes_next));
             let lease = match delayed.take() {
                 Some(lease) => lease,
                 None => {
-                    let Some(lease) = self.slot.lease(life.effects.takes_work()) else {
+                    let Some(lease) = self.slot.lease(life.takes_work()) else {
                         return struck.map(|()| None);
                     };
                     match faults::at_message(&self.slot, lease.delivery) {
@@ -208,6 +292,7 @@ impl<A: Actor> Shell<A> {
                 question: envelope.question.clone(),
                 delivery: lease.delivery,
                 is_stopping: false,
+                ledger: Ledger::new(life.keeper.is_some(), lease.place == Place::Stored),
             };
             let actor = &mut life.actor;
             let handled = span.in_scope(|| {
@@ -218,21 +303,20 @@ impl<A: Actor> Shell<A> {
                         self.slot.name_in_flight(name);
                     }
                     actor.handle(&envelope.message, &mut context)?;
-                    context.effects.check()
+                    context.effects.check()?;
+                    context.ledger.close()
                 })
             });
-            let is_stopping = context.is_stopping;
-            if let Err(reason) = handled {
-                self.slot.crashed(lease, &reason);
-                return Err(Ended(reason));
-            }
-            self.slot.done(lease);
-            if is_stopping {
-                myself.stop(Some(STOPPED_ITSELF.to_owned()));
-                return Ok(None);
+            life.is_stopping |= context.is_stopping;
+            match handled {
+                Ok(deeds) => self.handled(myself, life, lease, deeds)?,
+                Err(reason) => {
+                    self.slot.crashed(lease, &reason);
+                    return Err(Ended(reason));
+                }
             }
         }
-        if self.slot.has_more(life.effects.takes_work()) {
+        if self.slot.has_more(life.takes_work()) {
             // A cast to a running actor fails only while it stops, and then nothing is to be woken.
             let _ = myself.cast(Signal::Wake);
         }

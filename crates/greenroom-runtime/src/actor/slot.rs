@@ -4,6 +4,7 @@
 //! a crash cannot reach them, and each incarnation reads on where the last one stopped.
 
 mod any;
+mod held;
 mod room;
 mod vitals;
 mod watching;
@@ -171,6 +172,8 @@ impl<M: Send + 'static> Slot<M> {
                 inner.mailbox.reopen();
                 inner.permits = permits_of(&self.spec);
             }
+            // What a killed or stopped incarnation had in flight is not to blame for its end.
+            inner.mailbox.give_back(false);
             inner.bell = None;
             inner.is_rung = false;
             inner.state = AgentState::Starting;

@@ -119,14 +119,16 @@ pub(crate) struct AgentStart<A: Actor> {
 /// Told once a child has stopped for good, with the reason.
 pub(crate) type OnClosed = Arc<dyn Fn(&ExitReason) + Send + Sync>;
 
+impl<A: Actor> AgentStart<A> {
+    /// The shell of the next incarnation.
+    pub(crate) fn shell(&self) -> Shell<A> {
+        Shell::new(Arc::clone(&self.slot), self.tasks.clone(), Arc::clone(&self.factory))
+    }
+}
+
 impl<A: Actor> Start for AgentStart<A> {
     fn start(&self, supervisor: ActorCell) -> StartFuture {
-        let slot = Arc::clone(&self.slot);
-        let shell = Shell::new(slot, self.tasks.clone(), Arc::clone(&self.factory));
-        Box::pin(async move {
-            let spawned = Shell::spawn_linked(None, shell, (), supervisor).await;
-            spawned.map(|(actor, _)| Ok(actor.get_cell())).map_err(|error| start_reason(&error))
-        })
+        self.shell().start(supervisor)
     }
 
     fn subject(&self) -> Subject {
@@ -319,7 +321,7 @@ where
     }
 }
 
-fn start_reason(error: &SpawnErr) -> ExitReason {
+pub(crate) fn start_reason(error: &SpawnErr) -> ExitReason {
     match error {
         SpawnErr::StartupFailed(cause) => failure_reason(cause),
         other => ExitReason::failed(&other.to_string()),

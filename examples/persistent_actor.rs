@@ -1,0 +1,79 @@
+//! An actor whose state is in the journal: it answers once its event is stored, and has it after a crash.
+
+use std::error::Error;
+use std::time::Duration;
+
+use greenroom::{Actor, Context, Failure, Persistent, PersistentSpec, Reply, Runtime};
+use serde::{Deserialize, Serialize};
+
+/// A purse. Its state is a fold of events.
+#[derive(Default)]
+struct Purse {
+    n_coins: u64,
+}
+
+enum Message {
+    Put(u64, Reply<u64>),
+    Count(Reply<u64>),
+}
+
+#[derive(Serialize, Deserialize)]
+enum Happened {
+    CoinsPut(u64),
+}
+
+impl Actor for Purse {
+    type Message = Message;
+
+    fn handle(
+        &mut self,
+        message: &Message,
+        context: &mut Context<'_, Self>,
+    ) -> Result<(), Failure> {
+        match message {
+            // A crash came between storing and answering: only the answer is missing.
+            Message::Put(_, reply) if context.was_persisted() => drop(reply.send(self.n_coins)),
+            Message::Put(n_coins, reply) => {
+                let reply = reply.clone();
+                context.persist(Happened::CoinsPut(*n_coins), move |purse, _| {
+                    let _ = reply.send(purse.n_coins);
+                });
+            }
+            Message::Count(reply) => drop(reply.send(self.n_coins)),
+        }
+        Ok(())
+    }
+}
+
+impl Persistent for Purse {
+    type Event = Happened;
+    type Snapshot = u64;
+
+    fn apply(&mut self, event: &Happened) {
+        match event {
+            Happened::CoinsPut(n_coins) => self.n_coins += n_coins,
+        }
+    }
+
+    fn snapshot(&self) -> u64 {
+        self.n_coins
+    }
+
+    fn restore(&mut self, snapshot: u64) {
+        self.n_coins = snapshot;
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let second = Duration::from_secs(1);
+    let runtime = Runtime::start().await?;
+    let purse = runtime.spawn_persistent(PersistentSpec::new("purse"), Purse::default).await?;
+    let n_coins = purse.ask(second, |reply| Message::Put(42, reply)).await?;
+    println!("{n_coins} coins");
+    let _ = purse.crash_on_purpose();
+    let n_coins = purse.ask(second, Message::Count).await?;
+    println!("{n_coins} coins after {} restart", purse.info().n_restarts());
+    runtime.shutdown().await;
+    Ok(())
+}

@@ -4,8 +4,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use greenroom_core::fanout::FanOut;
 use greenroom_runtime::{
-    Actor, AgentRef, AskError, CancellationToken, Context, EffectError, Failure, Reply, Runtime,
+    Actor, AgentRef, AskError, CancellationToken, Context, EffectError, Failure, Gathered, Reply,
+    Runtime,
 };
 use tokio::time::Instant;
 
@@ -146,6 +148,28 @@ async fn a_cycle_is_seen_across_several_steps_of_one_answer_and_inside_an_effect
     let answer = flat(&nodes[0].ask(HOUR, first).await);
     let path = vec!["a".into(), "b".into(), "a".into()];
     assert_eq!(answer, Err(AskError::Cycle { path }));
+    end(runtime).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cycle_through_a_branch_of_a_fan_out_fails_that_branch_alone() {
+    let runtime = runtime().await;
+    let nodes = nodes(&runtime, ["a", "b", "c"]).await;
+    let (seen, all) = (Arc::new(Mutex::new(Vec::new())), nodes.clone());
+    let note = Arc::clone(&seen);
+    let question = ask(move |context, reply| {
+        let back = all[1].branch(HOUR, ask(relay(vec![all[0].clone()])));
+        let forth = all[2].branch(HOUR, ask(relay(Vec::new())));
+        let note = Arc::clone(&note);
+        context.fan_out(FanOut::gather(), [back, forth], move |gathered: Gathered<Answer>| {
+            *note.lock().expect("no test panics here") = gathered.into_values();
+            then(move |_| drop(reply.send(Ok(1))))
+        });
+    });
+    assert_eq!(nodes[0].ask(HOUR, question).await, Ok(Ok(1)));
+    let path = vec!["a".into(), "b".into(), "a".into()];
+    let expect = [Err(AskError::Cycle { path }), Ok(1)];
+    assert_eq!(*seen.lock().expect("no test panics here"), expect);
     end(runtime).await;
 }
 

@@ -1,5 +1,8 @@
 //! Mailboxes under real senders: overflow, lanes, deadlines, poison, and that nothing is lost.
 
+mod draining;
+mod storms;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex};
@@ -7,12 +10,10 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use greenroom_core::mailbox::{MailboxSpec, Overflow};
-use greenroom_core::supervision::{
-    AdminError, Backoff, ChildSpec, ExitReason, Restart, Strategy, SupervisorSpec,
-};
+use greenroom_core::supervision::{Backoff, ChildSpec, ExitReason, Restart};
 use greenroom_runtime::{
     Actor, AgentRef, AgentState, AskError, Context, DeadReason, Failure, Reply, Runtime,
-    SendErrorKind, SupervisorRef,
+    SendErrorKind,
 };
 
 use crate::support::{end, runtime};
@@ -31,6 +32,8 @@ enum Message {
     Number(u32),
     Poison(u32),
     Question(u32, Reply<u32>),
+    /// The number, once so much time has passed.
+    Work(u32, Duration),
 }
 
 impl Actor for Clerk {
@@ -51,6 +54,12 @@ impl Actor for Clerk {
             Message::Question(number, reply) => {
                 note(*number);
                 let _ = reply.send(context.delivery());
+            }
+            Message::Work(number, span) => {
+                let number = *number;
+                context.effect("work", HOUR, tokio::time::sleep(*span), move |_| {
+                    Message::Number(number)
+                });
             }
         }
         Ok(())
@@ -100,7 +109,8 @@ async fn settle() {
 }
 
 fn two(overflow: Overflow) -> MailboxSpec {
-    MailboxSpec { capacity: 2, control_capacity: 1, overflow, deliveries_max: 2 }
+    let wait_max = 2 * HOUR;
+    MailboxSpec { capacity: 2, control_capacity: 1, overflow, wait_max, ..MailboxSpec::default() }
 }
 
 fn try_number(clerk: &AgentRef<Message>, number: u32) -> Result<(), SendErrorKind> {
@@ -131,6 +141,37 @@ async fn wait_makes_the_sender_wait_until_there_is_room() {
         [1, 2, 5],
         "4 was given up and is nowhere"
     );
+    end(desk.runtime).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_sender_waits_for_ever_and_each_gets_its_message_back() {
+    let minute = 60 * SECOND;
+    assert_eq!(MailboxSpec::default().wait_max, minute);
+    let spec = MailboxSpec { wait_max: minute, ..two(Overflow::Wait) };
+    let desk = Desk::away(spec).await;
+    for number in [1, 2] {
+        desk.clerk.send(Message::Number(number)).await.expect("room");
+    }
+    let check = async |number, deadline: Option<Duration>| {
+        let (since, message) = (tokio::time::Instant::now(), Message::Number(number));
+        let sent = match deadline {
+            None => desk.clerk.send(message).await,
+            Some(deadline) => desk.clerk.send_timeout(message, deadline).await,
+        };
+        let refused = sent.expect_err("there is no room");
+        assert!(matches!(refused.message, Message::Number(back) if back == number));
+        assert_eq!(refused.kind, SendErrorKind::Full);
+        since.elapsed()
+    };
+    assert_eq!(check(3, None).await, minute);
+    assert_eq!(check(4, Some(SECOND)).await, SECOND);
+    assert_eq!(check(5, Some(3 * minute)).await, 3 * minute, "also longer than the mailbox allows");
+    assert_eq!(check(6, Some(Duration::ZERO)).await, Duration::ZERO);
+    let sent = desk.clerk.send_timeout(Message::Number(7), HOUR).await;
+    assert!(sent.is_ok(), "the clerk comes back");
+    settle().await;
+    assert_eq!(*desk.seen.lock().expect("no test panics here"), [1, 2, 7]);
     end(desk.runtime).await;
 }
 
@@ -357,219 +398,4 @@ async fn senders_that_wait_for_room_are_told_when_the_agent_stops_for_good() {
     });
     assert_eq!(waits.await, Ok(Some(SendErrorKind::Stopped)));
     end(runtime).await;
-}
-
-// Nothing is lost: several threads, real time, and no waiting but for each other.
-
-const SENDERS: usize = 8;
-
-/// What the incarnations of an actor have handled, for each sender in order.
-type Book = Arc<Mutex<[Vec<u32>; SENDERS]>>;
-
-struct Ledger {
-    book: Book,
-}
-
-enum Entry {
-    Numbered {
-        sender: usize,
-        number: u32,
-        /// Deliveries that crash, counted from the first.
-        n_crashes: u32,
-    },
-    /// Takes a place, and does nothing.
-    Filler,
-    /// Says that it is being handled, and goes on being handled until the other end of the gate is gone.
-    Hold(Reply<()>, Gate),
-}
-
-type Gate = Arc<Mutex<std::sync::mpsc::Receiver<()>>>;
-
-impl Actor for Ledger {
-    type Message = Entry;
-
-    fn handle(&mut self, message: &Entry, context: &mut Context<'_, Self>) -> Result<(), Failure> {
-        match message {
-            Entry::Numbered { n_crashes, number, .. } if context.delivery() <= *n_crashes => {
-                if number % 2 == 0 {
-                    return Err(Failure::new("at random"));
-                }
-                // A panic that the hook does not print.
-                std::panic::resume_unwind(Box::new("at random"));
-            }
-            Entry::Numbered { sender, number, .. } => {
-                self.book.lock().expect("no panic under the lock")[*sender].push(*number);
-            }
-            Entry::Filler => {}
-            Entry::Hold(reply, gate) => {
-                let _ = reply.send(());
-                let _ = gate.lock().expect("no panic under the lock").recv();
-            }
-        }
-        Ok(())
-    }
-}
-
-/// SplitMix64: reproducible, and good enough to choose crashes with.
-struct Chance(u64);
-
-impl Chance {
-    fn one_in(&mut self, n: u64) -> bool {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (bits ^ (bits >> 31)).is_multiple_of(n)
-    }
-}
-
-/// What happens to a mailbox.
-#[derive(Debug, Clone, Copy)]
-struct Storm {
-    seed: u64,
-    capacity: usize,
-    /// Of each sender.
-    n_messages: u32,
-    /// A third of the messages that crash do so at every delivery.
-    crash_one_in: u64,
-    /// How often the actor is stopped and started by hand meanwhile.
-    n_terminations: u32,
-    /// Restarts that its supervisor allows in a second. With none, each crash restarts the supervisor.
-    restarts_max: u32,
-}
-
-const GENTLE: Storm = Storm {
-    seed: 0,
-    capacity: 64,
-    n_messages: 500,
-    crash_one_in: 7,
-    n_terminations: 0,
-    restarts_max: u32::MAX - 1,
-};
-
-/// Sends all messages of one sender; the numbers of those that are no poison.
-async fn send_all(storm: Storm, sender: usize, ledger: AgentRef<Entry>) -> Vec<u32> {
-    let mut chance = Chance(storm.seed ^ (sender as u64) << 32);
-    let mut wanted = Vec::new();
-    for number in 0..storm.n_messages {
-        let n_crashes = match chance.one_in(storm.crash_one_in) {
-            true if chance.one_in(3) => u32::MAX,
-            true => 1,
-            false => 0,
-        };
-        if n_crashes < u32::MAX {
-            wanted.push(number);
-        }
-        let mut message = Entry::Numbered { sender, number, n_crashes };
-        // An actor that was stopped by hand refuses, and is started again soon.
-        while let Err(error) = ledger.send(message).await {
-            assert_eq!(error.kind, SendErrorKind::Stopped, "sender {sender} in {storm:?}");
-            message = error.message;
-            tokio::task::yield_now().await;
-        }
-    }
-    wanted
-}
-
-/// All places are free: with the actor held, so many messages go in without waiting and not one more.
-async fn check_room(storm: Storm, ledger: &AgentRef<Entry>) {
-    let (open, gate) = std::sync::mpsc::channel();
-    let gate = Arc::new(Mutex::new(gate));
-    let held = ledger.ask(HOUR, |reply| Entry::Hold(reply, Arc::clone(&gate))).await;
-    assert_eq!(held, Ok(()), "{storm:?}");
-    for i in 0..storm.capacity {
-        assert!(ledger.try_send(Entry::Filler).is_ok(), "only {i} places are free in {storm:?}");
-    }
-    let over = ledger.try_send(Entry::Filler).map_err(|error| error.kind);
-    assert_eq!(over, Err(SendErrorKind::Full), "{storm:?}");
-    drop(open);
-    let drained = ledger.ask(HOUR, |reply| Entry::Hold(reply, gate)).await;
-    assert_eq!(drained, Ok(()), "{storm:?}");
-}
-
-async fn terminate_and_restart(storm: Storm, supervisor: &SupervisorRef) {
-    for _ in 0..storm.n_terminations {
-        supervisor.terminate_child("ledger").await.expect("it stops");
-        loop {
-            match supervisor.restart_child("ledger").await {
-                Ok(_) => break,
-                Err(error) => assert_eq!(error, AdminError::Running, "{storm:?}"),
-            }
-        }
-        for _ in 0..50 {
-            tokio::task::yield_now().await;
-        }
-    }
-}
-
-/// A bound for what takes a second or two: a test that hangs says nothing.
-async fn check_storm(storm: Storm) {
-    let calm = tokio::time::timeout(60 * SECOND, weather(storm)).await;
-    assert!(calm.is_ok(), "somebody waits for ever in {storm:?}");
-}
-
-async fn weather(storm: Storm) {
-    let runtime = Runtime::builder().seed(storm.seed).start().await.expect("it starts");
-    let book = Book::default();
-    let written = Arc::clone(&book);
-    let mailbox = MailboxSpec { capacity: storm.capacity, ..MailboxSpec::default() };
-    let factory = move || Ledger { book: Arc::clone(&written) };
-    let (ledger, start) = runtime.child("ledger", mailbox, factory);
-    let spec = SupervisorSpec::new(Strategy::OneForOne).intensity(storm.restarts_max, SECOND);
-    let children = vec![(ChildSpec::worker("ledger"), start)];
-    let supervisor = runtime.supervise("ledgers", spec, children).await.expect("it starts");
-
-    let mut senders = tokio::task::JoinSet::new();
-    for sender in 0..SENDERS {
-        let ledger = ledger.clone();
-        senders.spawn(async move { (sender, send_all(storm, sender, ledger).await) });
-    }
-    terminate_and_restart(storm, &supervisor).await;
-    let wanted = BTreeMap::from_iter(senders.join_all().await);
-    // Behind everything that was sent.
-    check_room(storm, &ledger).await;
-
-    let done = book.lock().expect("no panic under the lock").clone();
-    let counts = runtime.dead_letter_counts();
-    let n_sent = SENDERS as u64 * u64::from(storm.n_messages);
-    let n_done: usize = done.iter().map(Vec::len).sum();
-    let n_dead: u64 = counts.values().sum();
-    assert_eq!(n_done as u64 + n_dead, n_sent, "lost or doubled: {counts:?} in {storm:?}");
-    for (done, (sender, wanted)) in done.iter().zip(&wanted) {
-        if storm.n_terminations == 0 {
-            assert!(done == wanted, "sender {sender}: lost, doubled or reordered in {storm:?}");
-        } else {
-            let is_ordered = done.windows(2).all(|pair| pair[0] < pair[1]);
-            assert!(is_ordered, "sender {sender}: doubled or reordered in {storm:?}");
-        }
-    }
-    end(runtime).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn nothing_is_lost_doubled_or_reordered_whatever_crashes() {
-    for (seed, capacity) in (1..).zip([1, 2, 3, 7, 16, 33, 64]) {
-        check_storm(Storm { seed, capacity, ..GENTLE }).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn nothing_is_lost_when_every_crash_restarts_the_supervisor() {
-    for (seed, capacity) in (1..).zip([1, 3, 64]) {
-        // Few enough crashes for the supervisor above not to give up.
-        check_storm(Storm { seed, capacity, crash_one_in: 400, restarts_max: 0, ..GENTLE }).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn nothing_vanishes_or_is_reordered_when_the_actor_is_stopped_and_started_meanwhile() {
-    for (seed, capacity) in (1..).zip([1, 2, 7, 64]) {
-        check_storm(Storm { seed, capacity, crash_one_in: 11, n_terminations: 20, ..GENTLE }).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_million_messages_with_a_crash_every_thousand_are_all_accounted_for() {
-    let storm = Storm { seed: 1_000_003, n_messages: 125_000, crash_one_in: 997, ..GENTLE };
-    check_storm(storm).await;
 }

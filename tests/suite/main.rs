@@ -3,6 +3,7 @@
 mod actors;
 mod agents;
 mod asks;
+mod dead_letters;
 mod fan_out;
 mod faults;
 mod house;

@@ -4,6 +4,7 @@
 mod addresses;
 mod checked;
 mod cuts;
+mod delivery;
 mod effects;
 mod ending;
 mod groups;

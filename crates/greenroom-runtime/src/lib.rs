@@ -26,7 +26,7 @@ mod watchdog;
 
 mod runtime;
 
-pub use actor::address::{AgentRef, AskError, Reply, SendError, SendErrorKind};
+pub use actor::address::{AgentRef, AskError, RedeliverError, Reply, SendError, SendErrorKind};
 pub use actor::dead_letters::{DeadLetter, DeadReason};
 pub use actor::effect::EffectError;
 pub use actor::question::Origin;
@@ -46,7 +46,7 @@ pub use run::events::{RunEvent, RunEvents};
 pub use runtime::clock::SystemClock;
 pub use runtime::error::{RunError, StartError};
 pub use runtime::{Runtime, RuntimeBuilder};
-pub use supervisor::{Ignored, RactorChild, Start, StartFuture, Subject, SupervisorRef};
+pub use supervisor::{Drained, Ignored, RactorChild, Start, StartFuture, Subject, SupervisorRef};
 pub use team::specialist::Task;
 pub use team::{Team, TeamBuilder};
 pub use watch::{Down, WatchId};

@@ -6,6 +6,7 @@ mod builder;
 pub(crate) mod census;
 pub(crate) mod clock;
 pub(crate) mod error;
+mod letters;
 pub(crate) mod tasks;
 
 use std::fmt;
@@ -27,7 +28,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::actor::Actor;
 use crate::actor::address::AgentRef;
-use crate::actor::dead_letters::DeadLetter;
 use crate::actor::slot::{House, Slot};
 use crate::agents::single::AgentBuilder;
 use crate::feed::Feed;
@@ -81,15 +81,7 @@ struct Inner {
 impl Runtime {
     /// A runtime to be configured.
     pub fn builder() -> RuntimeBuilder {
-        RuntimeBuilder {
-            journal: None,
-            clock: None,
-            faults: None,
-            seed: None,
-            runs_max: 100_000,
-            watchdog: None,
-            panic_locations: None,
-        }
+        RuntimeBuilder::new()
     }
 
     /// Starts a runtime with the defaults.
@@ -281,18 +273,6 @@ impl Runtime {
         self.inner.root.which_children().await
     }
 
-    /// The most recent messages that nobody handled.
-    #[must_use]
-    pub fn dead_letters(&self) -> Vec<DeadLetter> {
-        self.inner.house.dead_letters.recent()
-    }
-
-    /// How many messages nobody handled, by reason.
-    #[must_use]
-    pub fn dead_letter_counts(&self) -> std::collections::BTreeMap<&'static str, u64> {
-        self.inner.house.dead_letters.counts()
-    }
-
     /// The journal.
     #[must_use]
     pub fn journal(&self) -> Arc<dyn Journal> {
@@ -321,6 +301,7 @@ impl Runtime {
             let _ = tokio::time::timeout(KILL_MAX, over.cancelled()).await;
         }
         let _ = tokio::time::timeout(KILL_MAX, tasks.ended()).await;
+        self.inner.house.dead_letters.release();
     }
 
     /// Room for one run; `None` when there are as many as there may be.
@@ -416,6 +397,7 @@ impl Alive for Runtime {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.root.shutdown(ExitReason::Killed);
+        self.house.dead_letters.release();
     }
 }
 

@@ -4,12 +4,14 @@
 //! timer. So it answers while a child hangs in its start or waits in backoff.
 
 mod child;
+mod drain;
 mod message;
 mod shell;
 mod start;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use greenroom_core::ids::AgentId;
 use greenroom_core::supervision::{
@@ -23,6 +25,8 @@ use tokio::time::Instant;
 
 use crate::watch::{Down, Ending, Mortal, tell};
 
+pub use drain::Drained;
+
 pub use start::{Ignored, RactorChild, Start, StartFuture, Subject};
 
 pub(crate) use message::{Look, SupervisorMessage};
@@ -31,6 +35,9 @@ pub(crate) use start::{AgentStart, Inside, OnClosed, SupervisorStart, start_reas
 
 /// Requests to one supervisor that may wait at once; further callers wait for their turn.
 const REQUESTS_MAX: usize = 1024;
+
+/// How long a request waits for its answer, unless its caller says.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Told of every fact about a supervisor's children, and who that is. It runs in the supervisor, so it must
 /// be quick.
@@ -42,10 +49,12 @@ pub(crate) type Children = Vec<(ChildSpec, Arc<dyn Start>)>;
 /// The address of a supervisor: cheap to clone, and valid across its restarts.
 ///
 /// Requests are answered when the child is up or gone, which may take as long as the child's start or its
-/// shutdown time: put a bound around them where that matters. Dropping a request is safe.
+/// shutdown time, and wait at most ten minutes for that; [`SupervisorRef::within`] sets another bound.
+/// Dropping a request is safe.
 #[derive(Clone)]
 pub struct SupervisorRef {
     inner: Arc<Handle>,
+    patience: Duration,
 }
 
 pub(crate) struct Handle {
@@ -72,7 +81,14 @@ impl SupervisorRef {
         let (current, looks) = (Mutex::new(None), Semaphore::new(REQUESTS_MAX));
         let ending = Mutex::default();
         let inner = Handle { id, current, starts, stops, looks, child_intensity, ending };
-        Self { inner: Arc::new(inner) }
+        Self { inner: Arc::new(inner), patience: PATIENCE }
+    }
+
+    /// The same supervisor, whose answers are waited for at most this long:
+    /// [`AdminError::TimedOut`] after that.
+    #[must_use]
+    pub fn within(&self, patience: Duration) -> Self {
+        Self { inner: Arc::clone(&self.inner), patience }
     }
 
     /// The supervisor's identity.
@@ -149,14 +165,18 @@ impl SupervisorRef {
         self.request(Admin::SetSignificant { id: id.into(), significant }, None).await
     }
 
-    /// The children with their states, in start order; empty when the supervisor has ended.
+    /// The children with their states, in start order; empty when the supervisor has ended, or does not
+    /// answer in time.
     pub async fn which_children(&self) -> Vec<ChildInfo> {
-        let permit = self.inner.looks.acquire().await;
-        let (reply, answer) = oneshot::channel();
-        if permit.is_err() || !self.cast(SupervisorMessage::WhichChildren(reply)) {
-            return Vec::new();
-        }
-        answer.await.unwrap_or_default()
+        let look = async {
+            let permit = self.inner.looks.acquire().await;
+            let (reply, answer) = oneshot::channel();
+            if permit.is_err() || !self.cast(SupervisorMessage::WhichChildren(reply)) {
+                return Vec::new();
+            }
+            answer.await.unwrap_or_default()
+        };
+        tokio::time::timeout(self.patience, look).await.unwrap_or_default()
     }
 
     /// What can be seen of the supervisor, if it answers by then.
@@ -188,6 +208,15 @@ impl SupervisorRef {
     }
 
     async fn request(
+        &self,
+        admin: Admin,
+        start: Option<Arc<dyn Start>>,
+    ) -> Result<Done, AdminError> {
+        let answer = tokio::time::timeout(self.patience, self.answered(admin, start)).await;
+        answer.unwrap_or(Err(AdminError::TimedOut(self.patience)))
+    }
+
+    async fn answered(
         &self,
         admin: Admin,
         start: Option<Arc<dyn Start>>,

@@ -12,7 +12,6 @@ use std::sync::Arc;
 use greenroom_core::budget::{Ledger, Usage};
 use greenroom_core::ids::{AgentId, StreamId};
 use greenroom_core::journal::{Event, Journal, Recorded};
-use greenroom_core::mailbox::MailboxSpec;
 use greenroom_core::report::{Goal, Outcome, Status, TaskFailure, TaskFailureKind};
 use greenroom_core::router::RouterSpec;
 use greenroom_core::supervision::{
@@ -23,6 +22,7 @@ use greenroom_core::time::Clock;
 
 use crate::actor::address::AgentRef;
 use crate::actor::slot::AnySlot;
+use crate::agents::mailbox::internal_mailbox;
 use crate::agents::retrieval::RetrievalMessage;
 use crate::agents::router::{Router, RouterMessage, RouterSetup};
 use crate::agents::tools::ToolMessage;
@@ -168,7 +168,7 @@ impl Team {
         });
         let runtime = &self.crew.runtime;
         let id = AgentId::new("router");
-        let slot = runtime.slot(id.clone(), "router", MailboxSpec::default());
+        let slot = runtime.slot(id.clone(), "router", internal_mailbox());
         shared.add_agent(Arc::clone(&slot) as Arc<dyn AnySlot>);
         let over = Arc::clone(shared);
         let start = AgentStart {

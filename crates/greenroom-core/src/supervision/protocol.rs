@@ -314,6 +314,9 @@ pub enum AdminError {
     /// Too many requests wait for this child to be gone.
     #[error("too many requests wait for the child")]
     Busy,
+    /// There was no answer in time. What was asked for may still happen.
+    #[error("no answer within {0:?}")]
+    TimedOut(Duration),
     /// The supervisor is ending.
     #[error("the supervisor is shutting down")]
     ShuttingDown,

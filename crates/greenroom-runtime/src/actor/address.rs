@@ -1,15 +1,17 @@
 //! Addresses: how agents and applications reach an agent, whichever incarnation it is in.
 
+pub(crate) mod error;
+
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use greenroom_core::ids::AgentId;
 use greenroom_core::mailbox::Lane;
-use tokio::sync::{TryAcquireError, oneshot};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
 
-use crate::actor::dead_letters::DeadReason;
-use crate::actor::effect::EffectError;
+use crate::actor::dead_letters::{DeadLetter, DeadReason};
 use crate::actor::envelope::{Envelope, Refused};
 use crate::actor::faults;
 use crate::actor::question::{Origin, Question};
@@ -18,7 +20,17 @@ use crate::actor::trail::Trail;
 use crate::inspect::AgentInfo;
 use crate::watch::{Down, Mortal};
 
+pub use error::{AskError, RedeliverError, SendError, SendErrorKind};
+
 /// The address of an agent: cheap to clone, and valid across restarts.
+///
+/// A message of another type does not compile:
+///
+/// ```compile_fail,E0308
+/// async fn wrong(counter: greenroom_runtime::AgentRef<u32>) {
+///     let _ = counter.try_send("one");
+/// }
+/// ```
 pub struct AgentRef<M> {
     slot: Arc<Slot<M>>,
 }
@@ -40,20 +52,35 @@ impl<M: Send + 'static> AgentRef<M> {
         self.slot.info()
     }
 
-    /// Sends a message, waiting for room when the mailbox is full and its policy is to wait. The wait has
-    /// no bound of its own: put one around it, or ask.
+    /// Sends a message, waiting for room when the mailbox is full and its policy is to wait: at most as
+    /// long as the mailbox lets its senders wait, see
+    /// [`wait_max`](greenroom_core::mailbox::MailboxSpec::wait_max).
     ///
     /// # Errors
     ///
-    /// [`SendError`], with the message, when the agent has stopped for good or its policy refuses.
+    /// [`SendError`], with the message, when there was no room in time, the agent has stopped for good, or
+    /// its policy refuses.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future before it completes sends nothing and drops the message.
     pub async fn send(&self, message: M) -> Result<(), SendError<M>> {
-        match self.slot.wait_for_room().await {
+        self.send_timeout(message, self.slot.wait_max()).await
+    }
+
+    /// Sends a message, waiting for room at most until the deadline, whatever the mailbox would allow.
+    ///
+    /// # Errors
+    ///
+    /// As [`AgentRef::send`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`AgentRef::send`].
+    pub async fn send_timeout(&self, message: M, deadline: Duration) -> Result<(), SendError<M>> {
+        match self.slot.room(deadline).await {
             Ok(room) => room.send(Envelope::bare(message)).map_err(handed_back),
-            Err(()) => Err(SendError { kind: SendErrorKind::Stopped, message }),
+            Err(kind) => Err(SendError { kind, message }),
         }
     }
 
@@ -65,12 +92,7 @@ impl<M: Send + 'static> AgentRef<M> {
     pub fn try_send(&self, message: M) -> Result<(), SendError<M>> {
         match self.slot.room_now() {
             Ok(room) => room.send(Envelope::bare(message)).map_err(handed_back),
-            Err(TryAcquireError::Closed) => {
-                Err(SendError { kind: SendErrorKind::Stopped, message })
-            }
-            Err(TryAcquireError::NoPermits) => {
-                Err(SendError { kind: SendErrorKind::Full, message })
-            }
+            Err(kind) => Err(SendError { kind, message }),
         }
     }
 
@@ -157,14 +179,15 @@ impl<M: Send + 'static> AgentRef<M> {
     ) -> Result<R, AskError> {
         let guard = question.gone.clone().drop_guard();
         let envelope = Envelope::ask(message, Arc::clone(&question));
-        let sent = match self.slot.wait_for_room().await {
-            Ok(room) => room.send(envelope),
-            Err(()) => Err(Refused::Stopped(envelope)),
+        // The question's own deadline bounds the wait.
+        let sent = match self.slot.room(Duration::MAX).await {
+            Ok(room) => room.send(envelope).map_err(|refused| refused.kind()),
+            Err(kind) => Err(kind),
         };
         match sent {
             Ok(()) => {}
-            Err(Refused::Full(_)) => return Err(AskError::Full),
-            Err(Refused::Stopped(_)) => return Err(AskError::Dead(DeadReason::Stopped)),
+            Err(SendErrorKind::Full) => return Err(AskError::Full),
+            Err(SendErrorKind::Stopped) => return Err(AskError::Dead(DeadReason::Stopped)),
         }
         let answer = tokio::select! {
             biased;
@@ -204,6 +227,50 @@ impl<M: Send + 'static> AgentRef<M> {
         Arc::clone(&self.slot) as Arc<dyn Mortal>
     }
 
+    /// Sends the agent's dead letters again, oldest first: those that are kept, are of its message type, and
+    /// are wanted. Returns how many.
+    ///
+    /// Each is admitted as if it were new, behind what waits and by the mailbox's policy, and without its
+    /// asker, who was told long ago: a [`Reply`] in it answers nobody. Each is sent at most once in a call,
+    /// also when it becomes a dead letter again meanwhile. `deadline` bounds the waits for room together.
+    ///
+    /// # Errors
+    ///
+    /// [`RedeliverError`] when the mailbox takes one of them not, or not in time: that one and those after
+    /// it stay dead letters.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses no letter: what was not sent stays.
+    pub async fn redeliver(
+        &self,
+        deadline: Duration,
+        mut wanted: impl FnMut(&DeadLetter) -> bool,
+    ) -> Result<usize, RedeliverError> {
+        let begun = Instant::now();
+        let letters = self.slot.dead_letters();
+        let mine = letters.kept::<M>().into_iter().filter(|letter| letter.to == *self.id());
+        let wanted: Vec<_> = mine.filter(|letter| wanted(letter)).collect();
+        let mut n_sent = 0;
+        for letter in wanted {
+            let room = self.slot.room(deadline.saturating_sub(begun.elapsed())).await;
+            let room = room.map_err(|kind| RedeliverError { n_sent, kind })?;
+            // Whoever took it meanwhile has it.
+            let Some((letter, message)) = letters.take::<M>(letter.number) else { continue };
+            if let Err(refused) = room.send(Envelope::bare(message)) {
+                let kind = refused.kind();
+                letters.put_back(letter, refused.into_inner().message);
+                return Err(RedeliverError { n_sent, kind });
+            }
+            n_sent += 1;
+        }
+        Ok(n_sent)
+    }
+
+    pub(crate) fn slot(&self) -> &Arc<Slot<M>> {
+        &self.slot
+    }
+
     /// Makes the agent panic in its next handler, to see what its supervisor does. Returns whether there
     /// was an incarnation to crash.
     #[must_use]
@@ -225,11 +292,8 @@ impl<M: Send + 'static> fmt::Debug for AgentRef<M> {
 }
 
 fn handed_back<M>(refused: Refused<Envelope<M>>) -> SendError<M> {
-    let (kind, envelope) = match refused {
-        Refused::Full(envelope) => (SendErrorKind::Full, envelope),
-        Refused::Stopped(envelope) => (SendErrorKind::Stopped, envelope),
-    };
-    SendError { kind, message: envelope.message }
+    let kind = refused.kind();
+    SendError { kind, message: refused.into_inner().message }
 }
 
 /// Where the answer to a message goes. It can be used once; the first answer counts.
@@ -275,89 +339,5 @@ impl<R> Clone for Reply<R> {
 impl<R> fmt::Debug for Reply<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Reply")
-    }
-}
-
-/// A message that was not sent.
-#[derive(Clone, PartialEq, Eq, thiserror::Error)]
-#[error("message not sent: {kind}")]
-pub struct SendError<M> {
-    /// Why.
-    pub kind: SendErrorKind,
-    /// The message, handed back.
-    pub message: M,
-}
-
-impl<M> fmt::Debug for SendError<M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SendError").field("kind", &self.kind).finish_non_exhaustive()
-    }
-}
-
-/// Why a message was not sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum SendErrorKind {
-    /// The mailbox is full and its policy does not let the sender wait.
-    Full,
-    /// The agent has stopped for good.
-    Stopped,
-}
-
-impl fmt::Display for SendErrorKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Full => "the mailbox is full",
-            Self::Stopped => "the agent has stopped",
-        })
-    }
-}
-
-/// Why a question was not answered.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AskError {
-    /// The deadline passed.
-    #[error("no answer within {0:?}")]
-    TimedOut(Duration),
-    /// The agent handled the message and will not answer.
-    #[error("the agent did not answer")]
-    NoReply,
-    /// The message was not handled.
-    #[error("not handled: {0}")]
-    Dead(DeadReason),
-    /// The mailbox is full and its policy does not let the sender wait.
-    #[error("the mailbox is full")]
-    Full,
-    /// The question would come back to an agent that waits for its answer. Found in debug builds only.
-    #[error("the question would wait for itself: {}", Arrows(path))]
-    Cycle {
-        /// The agents from the one that waits to itself, each of which asked the next.
-        path: Vec<AgentId>,
-    },
-    /// The asker's own work was cancelled.
-    #[error("cancelled")]
-    Cancelled,
-}
-
-impl From<EffectError> for AskError {
-    fn from(error: EffectError) -> Self {
-        match error {
-            EffectError::TimedOut(deadline) => Self::TimedOut(deadline),
-            EffectError::Panicked(_) => Self::NoReply,
-            EffectError::Cancelled => Self::Cancelled,
-        }
-    }
-}
-
-/// Agents, each of which asked the next.
-struct Arrows<'a>(&'a [AgentId]);
-
-impl fmt::Display for Arrows<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, id) in self.0.iter().enumerate() {
-            write!(f, "{}{id}", if i == 0 { "" } else { " -> " })?;
-        }
-        Ok(())
     }
 }

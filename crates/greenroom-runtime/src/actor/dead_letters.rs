@@ -1,24 +1,34 @@
-//! Messages that nobody handled: why, and from which mailbox. A bounded ring, with counters that are not.
+//! Messages that nobody handled: which, why, and the messages themselves, to be sent again.
 
-use std::collections::{BTreeMap, VecDeque};
+pub(crate) mod ring;
+
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use greenroom_core::ids::AgentId;
 use greenroom_core::supervision::ExitReason;
-
-/// Letters that are kept; older ones only count.
-const KEPT_MAX: usize = 256;
+use greenroom_core::time::Timestamp;
 
 /// A message that was not handled.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct DeadLetter {
+    /// Its number among the dead letters of its runtime, counted from 1.
+    pub number: u64,
     /// The agent it was for.
     pub to: AgentId,
     /// The type of the message.
     pub message_type: &'static str,
     /// Why it was not handled.
     pub reason: DeadReason,
+    /// When it was given up, by the runtime's clock.
+    pub at: Timestamp,
+    /// How often it had been delivered.
+    pub n_deliveries: u32,
+    /// Whether somebody waited for an answer. They were told why there is none.
+    pub is_ask: bool,
+    /// Whether the message itself is kept, so that it can be sent again:
+    /// [`AgentRef::redeliver`](crate::AgentRef::redeliver).
+    pub is_kept: bool,
 }
 
 /// Why a message was not handled.
@@ -63,42 +73,5 @@ impl fmt::Display for DeadReason {
             Self::Displaced => f.write_str("the mailbox was full"),
             Self::Stopped => f.write_str("the agent has stopped"),
         }
-    }
-}
-
-/// The dead letters of one runtime.
-#[derive(Debug, Default)]
-pub(crate) struct DeadLetters {
-    inner: Mutex<Inner>,
-}
-
-#[derive(Debug, Default)]
-struct Inner {
-    kept: VecDeque<DeadLetter>,
-    counts: BTreeMap<&'static str, u64>,
-}
-
-impl DeadLetters {
-    pub(crate) fn push(&self, letter: DeadLetter) {
-        tracing::warn!(to = %letter.to, message = letter.message_type, reason = %letter.reason,
-            "dead letter");
-        let mut inner = self.lock();
-        *inner.counts.entry(letter.reason.name()).or_default() += 1;
-        if inner.kept.len() == KEPT_MAX {
-            inner.kept.pop_front();
-        }
-        inner.kept.push_back(letter);
-    }
-
-    pub(crate) fn recent(&self) -> Vec<DeadLetter> {
-        self.lock().kept.iter().cloned().collect()
-    }
-
-    pub(crate) fn counts(&self) -> BTreeMap<&'static str, u64> {
-        self.lock().counts.clone()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -115,6 +115,11 @@ impl<M: Send + 'static> Effects<M> {
         self.n_open.load(Ordering::Relaxed) < EFFECTS_MAX
     }
 
+    /// Whether nothing is under way. Timers are not: whatever they are for has not begun.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.n_open.load(Ordering::Relaxed) == 0
+    }
+
     /// Fails when a hook has started more than is allowed.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         if self.has_overrun.load(Ordering::Relaxed) {

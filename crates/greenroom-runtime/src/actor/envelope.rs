@@ -6,6 +6,7 @@ use greenroom_core::supervision::ExitReason;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
+use crate::actor::address::SendErrorKind;
 use crate::actor::dead_letters::DeadReason;
 use crate::actor::effect::Open;
 use crate::actor::question::Question;
@@ -32,8 +33,9 @@ pub(crate) struct Envelope<M> {
     pub(crate) enqueued_at: Instant,
     /// The question that the message asks, or the one that the work behind an outcome was done for.
     pub(crate) question: Option<Arc<Question>>,
-    /// Whether it is this message that the asker waits for.
-    pub(crate) is_ask: bool,
+    pub(crate) kind: Kind,
+    /// How often it was delivered.
+    pub(crate) n_deliveries: u32,
     pub(crate) span: tracing::Span,
     /// The envelope's room in the user lane, given back when it leaves the queue.
     pub(crate) permit: Option<OwnedSemaphorePermit>,
@@ -43,11 +45,37 @@ pub(crate) struct Envelope<M> {
     pub(crate) watch: Option<WatchId>,
 }
 
+/// What a message is to its agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Somebody's message.
+    Plain,
+    /// A question: somebody waits for the answer to this message.
+    Ask,
+    /// The outcome of the incarnation's own work.
+    Outcome,
+}
+
 /// A message that could not be put into the mailbox, with the reason.
 #[derive(Debug)]
 pub(crate) enum Refused<M> {
     Full(M),
     Stopped(M),
+}
+
+impl<M> Refused<M> {
+    pub(crate) fn kind(&self) -> SendErrorKind {
+        match self {
+            Self::Full(_) => SendErrorKind::Full,
+            Self::Stopped(_) => SendErrorKind::Stopped,
+        }
+    }
+
+    pub(crate) fn into_inner(self) -> M {
+        match self {
+            Self::Full(message) | Self::Stopped(message) => message,
+        }
+    }
 }
 
 impl<M> Envelope<M> {
@@ -57,7 +85,8 @@ impl<M> Envelope<M> {
             message,
             enqueued_at: Instant::now(),
             question: None,
-            is_ask: false,
+            kind: Kind::Plain,
+            n_deliveries: 0,
             span: tracing::Span::current(),
             permit: None,
             effect: None,
@@ -67,17 +96,17 @@ impl<M> Envelope<M> {
 
     /// A message that carries the way back to its asker.
     pub(crate) fn ask(message: M, question: Arc<Question>) -> Self {
-        Self { question: Some(question), is_ask: true, ..Self::bare(message) }
+        Self { question: Some(question), kind: Kind::Ask, ..Self::bare(message) }
     }
 
     /// The outcome of an effect.
     pub(crate) fn outcome(message: M, effect: Open, question: Option<Arc<Question>>) -> Self {
-        Self { effect: Some(effect), question, ..Self::bare(message) }
+        Self { effect: Some(effect), question, kind: Kind::Outcome, ..Self::bare(message) }
     }
 
     /// The question that this message asks.
     pub(crate) fn asked(&self) -> Option<&Arc<Question>> {
-        self.question.as_ref().filter(|_| self.is_ask)
+        self.question.as_ref().filter(|_| self.kind == Kind::Ask)
     }
 
     /// Why the message need not be handled any more.

@@ -272,6 +272,9 @@ impl<A: Actor> Shell<A> {
                 Some(lease) => lease,
                 None => {
                     let Some(lease) = self.slot.lease(life.takes_work()) else {
+                        if life.effects.is_idle() {
+                            self.slot.note_idle();
+                        }
                         return struck.map(|()| None);
                     };
                     match faults::at_message(&self.slot, lease.delivery) {

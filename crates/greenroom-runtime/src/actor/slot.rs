@@ -18,9 +18,11 @@ use greenroom_core::mailbox::{Admission, Lane, Lease, Mailbox, MailboxSpec, Rede
 use greenroom_core::supervision::ExitReason;
 use ractor::ActorRef;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
-use crate::actor::dead_letters::{DeadLetter, DeadLetters, DeadReason};
-use crate::actor::envelope::{Envelope, Refused, Signal};
+use crate::actor::dead_letters::DeadReason;
+use crate::actor::dead_letters::ring::{DeadLetters, Notice};
+use crate::actor::envelope::{Envelope, Kind, Refused, Signal};
 use crate::inspect::pulses::{Pulse, Pulses};
 use crate::inspect::{AgentInfo, AgentState};
 use crate::watch::tell;
@@ -33,7 +35,7 @@ pub(crate) use vitals::Work;
 pub(crate) use watching::WATCHES_MAX;
 
 /// What the slots of one runtime share.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct House {
     pub(crate) dead_letters: Arc<DeadLetters>,
     /// What goes wrong on purpose.
@@ -70,6 +72,8 @@ struct Inner<M> {
     failed_early: Option<ExitReason>,
     /// What nobody pays for before somebody watches, or is watched, or ends.
     watching: Option<Box<Watching>>,
+    /// Cancelled when the agent that is being drained has nothing left to do.
+    drained: Option<CancellationToken>,
 }
 
 impl<M: Send + 'static> Slot<M> {
@@ -85,6 +89,7 @@ impl<M: Send + 'static> Slot<M> {
             step: None,
             failed_early: None,
             watching: None,
+            drained: None,
         };
         let House { dead_letters, faults, pulses, is_leasing } = house;
         let (pulse, inner) = (pulses.take(), Mutex::new(inner));
@@ -101,6 +106,10 @@ impl<M: Send + 'static> Slot<M> {
 
     pub(crate) fn id(&self) -> &AgentId {
         &self.id
+    }
+
+    pub(crate) fn dead_letters(&self) -> &DeadLetters {
+        &self.dead_letters
     }
 
     /// Puts a message into a lane and rings the bell.
@@ -171,6 +180,7 @@ impl<M: Send + 'static> Slot<M> {
             if inner.mailbox.is_closed() {
                 inner.mailbox.reopen();
                 inner.permits = permits_of(&self.spec);
+                inner.drained = None;
             }
             // What a killed or stopped incarnation had in flight is not to blame for its end.
             inner.mailbox.give_back(false);
@@ -230,6 +240,7 @@ impl<M: Send + 'static> Slot<M> {
             }
             let reason = lease.message.unwanted();
             if reason.is_none() {
+                lease.message.n_deliveries = lease.delivery;
                 inner.vitals.begin_message(&self.pulse, type_name::<M>(), lease.delivery);
             }
             drop(inner);
@@ -268,6 +279,31 @@ impl<M: Send + 'static> Slot<M> {
         }
     }
 
+    /// Takes no further work. The token is cancelled when what there was is done, or the agent has stopped.
+    pub(crate) fn drain(&self) -> CancellationToken {
+        let mut inner = self.lock();
+        inner.mailbox.drain();
+        inner.permits.close();
+        // The incarnation looks whether it has nothing left to do.
+        inner.ring();
+        let drained = inner.drained.get_or_insert_default().clone();
+        let is_away = inner.state == AgentState::Restarting && inner.mailbox.depth() == 0;
+        if inner.mailbox.is_closed() || is_away {
+            drained.cancel();
+        }
+        drained
+    }
+
+    /// The incarnation has neither a message nor work under way.
+    pub(crate) fn note_idle(&self) {
+        let mut inner = self.lock();
+        if inner.mailbox.depth() == 0
+            && let Some(drained) = inner.drained.take()
+        {
+            drained.cancel();
+        }
+    }
+
     /// Whether messages wait that may be handled; when they do the bell is kept ringing.
     pub(crate) fn has_more(&self, takes_work: bool) -> bool {
         let mut inner = self.lock();
@@ -288,6 +324,9 @@ impl<M: Send + 'static> Slot<M> {
             inner.state = AgentState::Stopped;
             inner.step = None;
             inner.permits.close();
+            if let Some(drained) = inner.drained.take() {
+                drained.cancel();
+            }
             (inner.mailbox.close(), ended, watches)
         };
         drop(watches);
@@ -340,16 +379,20 @@ impl<M: Send + 'static> Slot<M> {
     /// Makes a message a dead letter and tells whoever waits for its answer.
     fn bury(&self, envelope: Envelope<M>, reason: DeadReason) {
         if let Some(question) = envelope.asked() {
+            // The verdict is out before the reply inside the message goes away, and also when it does not.
             let _ = question.verdict.set(reason.clone());
         }
-        let is_letter = !self.is_leasing || envelope.asked().is_none();
-        // The verdict is out before the reply inside the message goes away.
-        drop(envelope);
-        if !is_letter {
+        if self.is_leasing && envelope.asked().is_some() {
             return;
         }
-        let message_type = type_name::<M>();
-        self.dead_letters.push(DeadLetter { to: self.id.clone(), message_type, reason });
+        let Envelope { message, kind, n_deliveries, .. } = envelope;
+        let is_ask = kind == Kind::Ask;
+        let notice = Notice { to: self.id.clone(), reason, n_deliveries, is_ask };
+        // The outcome of an incarnation's work is for no other one.
+        let keeps = self.spec.keeps_dead_letters && kind != Kind::Outcome;
+        let (kept, dropped) = if keeps { (Some(message), None) } else { (None, Some(message)) };
+        drop(dropped);
+        self.dead_letters.push(notice, kept);
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner<M>> {

@@ -9,7 +9,6 @@ use std::time::Duration;
 use greenroom_core::agent::{AgentSpec, OutputCheck, TurnLimits};
 use greenroom_core::budget::{Budget, Ledger, Usage};
 use greenroom_core::ids::{AgentId, StreamId};
-use greenroom_core::mailbox::MailboxSpec;
 use greenroom_core::message::Message;
 use greenroom_core::model::{ChatModel, OutputSchema};
 use greenroom_core::report::{Report, TaskFailure, TaskFailureKind};
@@ -19,6 +18,7 @@ use serde::de::DeserializeOwned;
 
 use crate::actor::address::AgentRef;
 use crate::actor::slot::AnySlot;
+use crate::agents::mailbox::internal_mailbox;
 use crate::agents::turn::{Timeouts, ToolRoute, TurnAgent, TurnMessage, TurnSetup};
 use crate::run::events::{Emitter, RunEvents};
 use crate::run::{Run, RunShared};
@@ -212,7 +212,7 @@ impl<T> Agent<T> {
             wall_max: Some(plan.budget.wall_max),
         });
         let over = Arc::clone(&shared);
-        let slot = plan.runtime.slot(plan.spec.id.clone(), "agent", MailboxSpec::default());
+        let slot = plan.runtime.slot(plan.spec.id.clone(), "agent", internal_mailbox());
         let start = AgentStart {
             slot: Arc::clone(&slot),
             tasks: plan.runtime.tasks().clone(),

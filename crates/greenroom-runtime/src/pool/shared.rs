@@ -26,7 +26,8 @@ use super::actor::Message;
 use super::job::Mark;
 use super::{PoolError, PoolInfo, PoolWorker};
 use crate::actor::address::AgentRef;
-use crate::actor::dead_letters::{DeadLetter, DeadLetters, DeadReason};
+use crate::actor::dead_letters::DeadReason;
+use crate::actor::dead_letters::ring::{DeadLetters, Notice};
 use crate::actor::slot::AnySlot;
 
 /// A job, as its caller gives it.
@@ -331,14 +332,17 @@ impl<J: Send + Sync + 'static, R: Send + 'static> Shared<J, R> {
     }
 
     fn bury(&self, failure: &Failure) {
-        let reason = match failure {
-            Failure::Expired => DeadReason::Expired,
-            Failure::Withdrawn { was_queued: true } => DeadReason::Cancelled,
-            Failure::Quarantined { cause, .. } => DeadReason::Poison { cause: cause.clone() },
-            Failure::Closed => DeadReason::Stopped,
+        let (reason, n_deliveries) = match failure {
+            Failure::Expired => (DeadReason::Expired, 0),
+            Failure::Withdrawn { was_queued: true } => (DeadReason::Cancelled, 0),
+            Failure::Quarantined { cause, n_deliveries } => {
+                (DeadReason::Poison { cause: cause.clone() }, *n_deliveries)
+            }
+            Failure::Closed => (DeadReason::Stopped, 0),
             _ => return,
         };
-        let message_type = std::any::type_name::<J>();
-        self.dead_letters.push(DeadLetter { to: self.id.clone(), message_type, reason });
+        let notice = Notice { to: self.id.clone(), reason, n_deliveries, is_ask: true };
+        // A job is no message: whoever wants it done again submits it.
+        self.dead_letters.push::<J>(notice, None);
     }
 }

@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{Inner, PARTITIONS, Runtime};
+use crate::actor::dead_letters::ring::{DeadLetters, KEPT_MAX};
 use crate::actor::slot::House;
 use crate::inspect::facts::Facts;
 use crate::inspect::registry::Registry;
@@ -39,9 +40,23 @@ pub struct RuntimeBuilder {
     pub(super) runs_max: usize,
     pub(super) watchdog: Option<WatchdogSpec>,
     pub(super) panic_locations: Option<PanicLocations>,
+    pub(super) dead_letters_max: usize,
 }
 
 impl RuntimeBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            journal: None,
+            clock: None,
+            faults: None,
+            seed: None,
+            runs_max: 100_000,
+            watchdog: None,
+            panic_locations: None,
+            dead_letters_max: KEPT_MAX,
+        }
+    }
+
     /// Where events are kept. The default is a [`MemoryJournal`], which does not survive the process.
     pub fn journal(mut self, journal: impl Journal) -> Self {
         self.journal = Some(Arc::new(journal));
@@ -87,6 +102,15 @@ impl RuntimeBuilder {
     /// Tells where panics happened in the reasons of exits. Default: their messages alone.
     pub fn panic_locations(mut self, locations: &PanicLocations) -> Self {
         self.panic_locations = Some(locations.clone());
+        self
+    }
+
+    /// Of how many dead letters the messages themselves are kept, the newest, so that they can be sent
+    /// again. Default and maximum 256; with 0 none are. It is a number of messages and not of bytes: with
+    /// messages of a megabyte, 256 are 256 megabytes. An agent whose messages are not to be kept says so in
+    /// its [`MailboxSpec`](greenroom_core::mailbox::MailboxSpec::keeps_dead_letters).
+    pub fn dead_letters_max(mut self, dead_letters_max: usize) -> Self {
+        self.dead_letters_max = dead_letters_max;
         self
     }
 
@@ -139,8 +163,15 @@ impl RuntimeBuilder {
                 return Err(StartError::new("root supervisor", Ended(reason)));
             }
         }
+        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
+        let dead_letters = DeadLetters::new(Arc::clone(&clock), self.dead_letters_max);
         watch(ended, tasks.over().clone(), start);
-        let house = House { faults: self.faults, ..House::default() };
+        let house = House {
+            dead_letters: Arc::new(dead_letters),
+            faults: self.faults,
+            pulses: Arc::default(),
+            is_leasing: false,
+        };
         if let Some(spec) = self.watchdog {
             watchdog::start(spec, &house.pulses, &facts, &tasks)?;
         }
@@ -149,7 +180,7 @@ impl RuntimeBuilder {
                 tasks,
                 house,
                 journal: self.journal.unwrap_or_else(|| Arc::new(MemoryJournal::new())),
-                clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock::new())),
+                clock,
                 root,
                 team,
                 partitions,

@@ -23,6 +23,7 @@ use super::{Crew, Member, Seat, Team};
 use crate::actor::Actor;
 use crate::actor::address::AgentRef;
 use crate::actor::slot::AnySlot;
+use crate::agents::mailbox::internal_mailbox;
 use crate::agents::retrieval::RetrievalAgent;
 use crate::agents::tools::{ToolAgent, ToolSet};
 use crate::agents::turn::{SearchArguments, Timeouts, ToolRoute};
@@ -299,7 +300,7 @@ impl TeamBuilder {
         const TEAMS_MAX: usize = 1000;
         for i in 1..=TEAMS_MAX {
             let id = if i == 1 { AgentId::from(role) } else { format!("{role}-{i}").into() };
-            let mailbox = MailboxSpec { capacity: 1024, ..MailboxSpec::default() };
+            let mailbox = MailboxSpec { capacity: 1024, ..internal_mailbox() };
             let started =
                 self.runtime.resident(ChildSpec::worker(id), role, mailbox, factory.clone()).await;
             match started {

@@ -8,13 +8,13 @@ use std::time::Duration;
 use greenroom_core::agent::AgentSpec;
 use greenroom_core::brief::Brief;
 use greenroom_core::ids::{AgentId, TaskId};
-use greenroom_core::mailbox::MailboxSpec;
 use greenroom_core::model::ChatModel;
 use greenroom_core::report::{TaskFailure, TaskFailureKind};
 use greenroom_core::router::{ANSWER, PLAN};
 use greenroom_core::supervision::{Backoff, ChildSpec, Intensity, Restart};
 
 use crate::actor::address::{AgentRef, SendErrorKind};
+use crate::agents::mailbox::internal_mailbox;
 use crate::agents::router::{RouterMessage, RouterSetup};
 use crate::agents::turn::{ReportTo, Timeouts, ToolRoute, TurnAgent, TurnSetup};
 use crate::runtime::tasks::Tasks;
@@ -78,7 +78,7 @@ impl Seat {
         let tasks = crew.runtime.tasks().clone();
         let lost = on_lost(&tasks, reply_to, task, attempt);
         let start = AgentStart {
-            slot: crew.runtime.slot(id.clone(), self.role, MailboxSpec::default()),
+            slot: crew.runtime.slot(id.clone(), self.role, internal_mailbox()),
             tasks,
             factory: Arc::new(move || TurnAgent::new(Arc::clone(&setup))),
             on_closed: Some(lost),

@@ -1,12 +1,14 @@
-//! Room in the user lane, for senders that wait for it.
+//! Room in the user lane of a mailbox: who waits for it, and for how long.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use greenroom_core::mailbox::{Lane, MailboxSpec, Overflow};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
-use super::Slot;
+use crate::actor::address::SendErrorKind;
 use crate::actor::envelope::{Envelope, Refused};
+use crate::actor::slot::Slot;
 
 /// Room for one message in the user lane; given back when it is not used.
 pub(crate) struct Room<'a, M> {
@@ -21,28 +23,41 @@ impl<M: Send + 'static> Room<'_, M> {
 }
 
 impl<M: Send + 'static> Slot<M> {
-    /// Waits for room in the user lane.
+    /// How long the mailbox lets its senders wait for room.
+    pub(crate) fn wait_max(&self) -> Duration {
+        self.spec.wait_max
+    }
+
+    /// Room in the user lane, waiting for it when that is the policy.
     ///
     /// # Errors
     ///
-    /// When the agent has stopped for good.
-    pub(crate) async fn wait_for_room(&self) -> Result<Room<'_, M>, ()> {
-        if self.spec.overflow != Overflow::Wait {
-            return Ok(Room { slot: self, permit: None });
+    /// When there is none in time, or the agent has stopped for good.
+    pub(crate) async fn room(&self, wait: Duration) -> Result<Room<'_, M>, SendErrorKind> {
+        match self.room_now() {
+            Err(SendErrorKind::Full) => {}
+            decided => return decided,
         }
         let permits = Arc::clone(&self.lock().permits);
-        let permit = permits.acquire_owned().await.map_err(|_| ())?;
-        Ok(Room { slot: self, permit: Some(permit) })
+        match tokio::time::timeout(wait, permits.acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(Room { slot: self, permit: Some(permit) }),
+            Ok(Err(_)) => Err(SendErrorKind::Stopped),
+            Err(_) => Err(SendErrorKind::Full),
+        }
     }
 
-    /// Takes room in the user lane if there is some.
-    pub(crate) fn room_now(&self) -> Result<Room<'_, M>, TryAcquireError> {
+    /// Takes room in the user lane if there is some. None is left while somebody waits for it, so nobody
+    /// is overtaken.
+    pub(crate) fn room_now(&self) -> Result<Room<'_, M>, SendErrorKind> {
         if self.spec.overflow != Overflow::Wait {
             return Ok(Room { slot: self, permit: None });
         }
         let permits = Arc::clone(&self.lock().permits);
-        let permit = permits.try_acquire_owned()?;
-        Ok(Room { slot: self, permit: Some(permit) })
+        match permits.try_acquire_owned() {
+            Ok(permit) => Ok(Room { slot: self, permit: Some(permit) }),
+            Err(TryAcquireError::Closed) => Err(SendErrorKind::Stopped),
+            Err(TryAcquireError::NoPermits) => Err(SendErrorKind::Full),
+        }
     }
 }
 

@@ -27,6 +27,7 @@ type Outcome = Gathered<u64, &'static str>;
 #[derive(Default)]
 struct Asker {
     waiting: Option<Reply<Outcome>>,
+    relaying: Option<Reply<()>>,
     log: Log,
 }
 
@@ -35,7 +36,13 @@ type Log = Arc<Mutex<Vec<Outcome>>>;
 
 enum Message {
     Fan(FanOut, Mutex<Branches>, Option<Reply<Outcome>>),
+    /// The same, and when it is over a second one.
+    Twice(FanOut, Mutex<Branches>, Mutex<Branches>, Reply<Outcome>),
+    Again(FanOut, Mutex<Branches>),
+    /// Asks somebody else.
+    Relay(Mutex<Option<Branch<Outcome>>>, Reply<()>),
     Found(Outcome),
+    Relayed,
     Ping(Reply<()>),
     Crash,
 }
@@ -51,9 +58,23 @@ impl Actor for Asker {
         match message {
             Message::Fan(form, branches, reply) => {
                 self.waiting = reply.as_ref().map(Reply::take);
-                let branches = std::mem::take(&mut *branches.lock().expect("no test panics here"));
-                context.fan_out(*form, branches, Message::Found);
+                context.fan_out(*form, taken(branches), Message::Found);
             }
+            Message::Twice(form, first, second, reply) => {
+                self.waiting = Some(reply.take());
+                let (form, second) = (*form, taken(second));
+                let again = move |_| Message::Again(form, Mutex::new(second));
+                context.fan_out(form, taken(first), again);
+            }
+            Message::Again(form, branches) => {
+                context.fan_out(*form, taken(branches), Message::Found);
+            }
+            Message::Relay(branch, reply) => {
+                self.relaying = Some(reply.take());
+                let branch = branch.lock().expect("no test panics here").take();
+                context.fan_out(FanOut::gather(), branch, |_| Message::Relayed);
+            }
+            Message::Relayed => {}
             Message::Found(outcome) => {
                 self.log.lock().expect("no test panics here").push(outcome.clone());
                 if let Some(reply) = self.waiting.take() {
@@ -65,6 +86,10 @@ impl Actor for Asker {
         }
         Ok(())
     }
+}
+
+fn taken(branches: &Mutex<Branches>) -> Branches {
+    std::mem::take(&mut *branches.lock().expect("no test panics here"))
 }
 
 fn fan(form: FanOut, branches: Branches) -> impl FnOnce(Reply<Outcome>) -> Message {
@@ -209,6 +234,9 @@ async fn a_deadline_gives_what_is_there() {
     check(form, &[3, -2], expect, 5 * SECOND / 2).await;
     let expect = "partial: 2, not done by the deadline, not started";
     check(form.width(1), &[2, 1, 1], expect, 5 * SECOND / 2).await;
+    let expect = "partial: not done by the deadline, 1, not done by the deadline";
+    let form = FanOut::gather().deadline(2 * SECOND);
+    check(form, &[2, 1, -2], expect, 2 * SECOND).await;
 }
 
 #[tokio::test(start_paused = true)]

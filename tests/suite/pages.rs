@@ -68,7 +68,10 @@ fn the_rust_on_every_page_is_compiled_somewhere() {
         "examples/persistent_actor.rs",
     ];
     let compiled: String = sources.iter().map(|file| read(Path::new(ROOT).join(file))).collect();
-    let compiled = compiled + include_str!("pages.rs") + include_str!("testing.rs");
+    let compiled = compiled
+        + include_str!("pages.rs")
+        + include_str!("testing.rs")
+        + include_str!("from_asyncio.rs");
     let compiled: BTreeSet<_> = compiled.lines().map(str::trim).collect();
     let mut n_lines = 0;
     for page in pages() {

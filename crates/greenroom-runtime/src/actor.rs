@@ -8,6 +8,7 @@ pub(crate) mod faults;
 pub(crate) mod question;
 pub(crate) mod shell;
 pub(crate) mod slot;
+mod stream;
 pub(crate) mod trail;
 
 use std::fmt;

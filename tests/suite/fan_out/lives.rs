@@ -56,6 +56,35 @@ async fn the_deadline_of_the_asker_is_that_of_the_fan_out() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_shielded_question_outlives_the_one_that_it_was_asked_for() {
+    let (runtime, seen) = (runtime().await, Seen::default());
+    let (first, _) = asker(&runtime).await;
+    let second = runtime.spawn("second", Asker::default).await.expect("it starts");
+    let below = fan(FanOut::gather(), seen.branches(&[10]));
+    let question = second.branch(HOUR, below).shielded();
+    let late = first.ask(SECOND, |reply| Message::Relay(Mutex::new(Some(question)), reply)).await;
+    assert_eq!(late, Err(AskError::TimedOut(SECOND)));
+    tokio::time::sleep(10 * SECOND).await;
+    assert_eq!((seen.n_finished(), runtime.n_tasks()), (1, 0));
+    end(runtime).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_outcome_leads_to_serves_the_same_asker() {
+    let (runtime, seen) = (runtime().await, Seen::default());
+    let (asker, log) = asker(&runtime).await;
+    let (first, second) = (seen.branches(&[1]), seen.branches(&[10]));
+    let twice =
+        |reply| Message::Twice(FanOut::gather(), Mutex::new(first), Mutex::new(second), reply);
+    assert!(tokio::time::timeout(2 * SECOND, asker.ask(HOUR, twice)).await.is_err());
+    settle().await;
+    let told: Vec<_> = log.lock().expect("no test panics here").iter().map(told).collect();
+    assert_eq!(told, ["cancelled: cancelled"]);
+    assert_eq!((seen.n_finished(), seen.n_running(), runtime.n_tasks()), (1, 0, 0));
+    end(runtime).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_end_of_the_incarnation_cancels_all_but_the_shielded_and_tells_nobody() {
     let (runtime, seen) = (runtime().await, Seen::default());
     let (asker, log) = asker(&runtime).await;

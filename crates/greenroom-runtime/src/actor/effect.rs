@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use greenroom_core::supervision::{Detail, ExitReason};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -80,10 +81,7 @@ impl<M: Send + 'static> Effects<M> {
             let outcome = tokio::select! {
                 biased;
                 () = home.token.cancelled() => return,
-                () = tie.cut() => Err(match tie.has_expired() {
-                    true => EffectError::TimedOut(deadline),
-                    false => EffectError::Cancelled,
-                }),
+                () = tie.cut() => Err(tie.cause(deadline)),
                 outcome = bounded(&home.panics, deadline, work) => outcome,
             };
             let inherited = tie.inherited(outcome.is_ok());
@@ -143,7 +141,7 @@ impl<M: Send + 'static> Effects<M> {
             return None;
         }
         counter.fetch_add(n_places, Ordering::Relaxed);
-        Some(Open { counter: Arc::clone(counter), n_places })
+        Some(Open { counter: Arc::clone(counter), n_places, _room: None })
     }
 }
 
@@ -153,7 +151,7 @@ pub(crate) struct Home<M> {
     /// Cancelled when the incarnation ends.
     pub(crate) token: CancellationToken,
     generation: u64,
-    panics: Panics,
+    pub(crate) panics: Panics,
 }
 
 impl<M: Send + 'static> Home<M> {
@@ -181,6 +179,16 @@ impl<M: Send + 'static> Home<M> {
 pub(crate) struct Open {
     counter: Arc<AtomicUsize>,
     n_places: usize,
+    /// The room of an item in the window of its stream.
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+impl Open {
+    /// An item of a stream that is under way: it takes no place besides the stream's, and its room until its
+    /// message is taken from the mailbox.
+    pub(crate) fn item(&self, room: Option<OwnedSemaphorePermit>) -> Self {
+        Self { counter: Arc::clone(&self.counter), n_places: 0, _room: room }
+    }
 }
 
 impl Drop for Open {

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::actor::dead_letters::DeadReason;
+use crate::actor::effect::EffectError;
 use crate::actor::trail::{Here, Trail};
 
 /// Somebody waits for an answer.
@@ -66,7 +67,7 @@ impl Question {
 ///
 /// | started by | inherits |
 /// |---|---|
-/// | `effect`, `blocking`, `ask`, `fan_out` | the deadline, the cancellation, and who waits |
+/// | `effect`, `blocking`, `ask`, `fan_out`, `follow` | the deadline, the cancellation, and who waits |
 /// | `ask_from` with this origin | the deadline, and who waits |
 /// | `shielded`, `cancellable`, `after`, a shielded branch | nothing |
 /// | `send`, `try_send`, `control` | nothing: nobody waits for them |
@@ -161,9 +162,14 @@ impl Tie {
         }
     }
 
+    /// What the work has come to that [`Tie::cut`] cut off, when it had so much time.
+    pub(crate) fn cause(&self, deadline: Duration) -> EffectError {
+        if self.has_expired() { EffectError::TimedOut(deadline) } else { EffectError::Cancelled }
+    }
+
     /// Whether the deadline of the question has passed. Its asker goes away at the same moment, and
     /// which of the two the work notices first must make no difference.
-    pub(crate) fn has_expired(&self) -> bool {
+    fn has_expired(&self) -> bool {
         matches!(self, Self::Origin(origin) if origin.question().is_some_and(|q| q.has_expired()))
     }
 

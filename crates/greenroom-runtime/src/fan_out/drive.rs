@@ -53,19 +53,15 @@ where
         }
         let event = tokio::select! {
             biased;
+            // First, so that what ends at the very deadline is late.
             event = &mut unwanted => event,
             Some((i, result)) = running.next() => {
-                if bound.has_passed() {
-                    // What ends at the very deadline is late, whichever of the two is noticed first.
-                    Event::Deadline
-                } else {
-                    aborts.0[i] = None;
-                    ended.push(i);
-                    let result = result.unwrap_or_else(|error| Err(error.into()));
-                    let is_ok = result.is_ok();
-                    results[i] = Some(result);
-                    Event::Ended { member: i, is_ok }
-                }
+                aborts.0[i] = None;
+                ended.push(i);
+                let result = result.unwrap_or_else(|error| Err(error.into()));
+                let is_ok = result.is_ok();
+                results[i] = Some(result);
+                Event::Ended { member: i, is_ok }
             }
         };
         commands = machine.on(event);

@@ -34,6 +34,7 @@ pub mod fault;
 pub mod mailbox;
 pub mod persistence;
 pub mod pool;
+pub mod resilience;
 pub mod router;
 pub mod supervision;
 

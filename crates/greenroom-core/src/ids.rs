@@ -196,6 +196,20 @@ impl StreamId {
         }
     }
 
+    /// What everything pseudo-random in the stream follows from: another number for each stream, so that
+    /// tasks of a run which fail together do not come back together.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        // FNV-1a, which is the same in every build.
+        let hash = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        let of = |text: &str| text.bytes().fold(0xcbf2_9ce4_8422_2325, hash);
+        let owner = match &self.owner {
+            Owner::Run(run) => run.bits() as u64,
+            Owner::Agent(agent) => of(agent.as_str()),
+        };
+        owner ^ of(&self.path)
+    }
+
     /// The tasks from the root to this stream, joined by `/`; empty for the root stream.
     #[must_use]
     pub fn path(&self) -> &str {
@@ -241,6 +255,9 @@ mod tests {
         assert_eq!(nested.path(), "t1/c2");
         assert_eq!(nested, root.child(&"t1".into()).child(&"c2".into()));
         assert_eq!(nested.run(), root.run());
+        let other = StreamId::root(RunId::from_bits(2)).child(&"t1".into()).child(&"c2".into());
+        let seeds = [&root, &root.child(&"t1".into()), &nested, &other].map(StreamId::seed);
+        assert!((1..4).all(|i| !seeds[..i].contains(&seeds[i])), "{seeds:?}");
     }
 
     #[test]

@@ -10,12 +10,10 @@ use crate::budget::Limit;
 use crate::journal::Event;
 use crate::message::{Message, ToolOutcome};
 use crate::model::{ChatRequest, ModelError};
+use crate::random::SplitMix64;
 use crate::report::{Report, TaskFailure, TaskFailureKind};
+use crate::resilience::{RetrySpec, Verdict};
 use crate::tool::{ToolError, ToolErrorKind};
-
-/// The longest wait that a provider can ask for; when it asks for more, the call has failed. An agent
-/// that sleeps for an hour is not at work, and the OpenAI and Anthropic clients draw the same line.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(120);
 
 impl Machine {
     /// What follows from the state: intents and facts to be recorded next. Empty while the machine
@@ -102,31 +100,26 @@ impl Machine {
         Some(Command::Report(result.clone()))
     }
 
+    /// The waits are journalled with the next try, so a restart keeps to them. Their chance is a hash of
+    /// the seed, the turn and the attempt: the same run waits the same time again.
     fn after_failure(&self, turn: u32, attempt: u32, error: &ModelError) -> Vec<Event> {
-        let attempts_max = self.spec.limits.attempts_max;
-        let asked = error.retry_after.filter(|wait| !wait.is_zero());
-        let is_final = !error.is_retryable()
-            || attempt >= attempts_max
-            || asked.is_some_and(|wait| wait > RETRY_AFTER_MAX);
-        if is_final {
-            let kind = error.kind;
-            let why = format!("{kind} after {attempt} of {attempts_max} tries: {error}");
-            return self.finish_early(None, TaskFailureKind::Model, why);
-        }
-        let delay = asked.unwrap_or_else(|| self.retry_delay(turn, attempt));
-        vec![Event::ModelCalled { turn, attempt: attempt + 1, delay }]
-    }
-
-    /// Exponential backoff, less up to a quarter: `min(first * 2^(attempt-1), longest) * (1 - r/4)`
-    /// with `r` in [0, 1), the rule of the OpenAI SDKs. `r` is a hash of the seed, the turn and the
-    /// attempt, so that the same run waits the same time again.
-    fn retry_delay(&self, turn: u32, attempt: u32) -> Duration {
         let limits = &self.spec.limits;
-        let doubled = 2_u32.saturating_pow(attempt.saturating_sub(1));
-        let delay = limits.retry_delay_min.saturating_mul(doubled).min(limits.retry_delay_max);
+        let retry = RetrySpec {
+            attempts_max: limits.attempts_max,
+            delay_min: limits.retry_delay_min,
+            delay_max: limits.retry_delay_max,
+            ..RetrySpec::default()
+        };
         let salt = u64::from(turn) << 32 | u64::from(attempt);
-        let share = crate::random::SplitMix64::new(self.seed ^ salt).unit();
-        delay - delay.mul_f64(share / 4.0)
+        let share = SplitMix64::new(self.seed ^ salt).unit();
+        match retry.judge(error, attempt, share) {
+            Verdict::Retry(delay) => vec![Event::ModelCalled { turn, attempt: attempt + 1, delay }],
+            Verdict::GiveUp(_) => {
+                let (kind, attempts_max) = (error.kind, limits.attempts_max);
+                let why = format!("{kind} after {attempt} of {attempts_max} tries: {error}");
+                self.finish_early(None, TaskFailureKind::Model, why)
+            }
+        }
     }
 
     /// A call that was cut off and must not be repeated is what the asker has to know first.

@@ -84,7 +84,8 @@ pub struct TurnLimits {
     /// How often the same call (tool and arguments) may be made in one task; refused calls do not
     /// count. Default 3.
     pub same_call_max: u32,
-    /// The wait before the second try of a model call; it doubles from there. Default 500 ms.
+    /// The longest wait before the second try of a model call; it doubles from there, and chance decides
+    /// between none and all of it ([`RetrySpec`](crate::resilience::RetrySpec)). Default 500 ms.
     pub retry_delay_min: Duration,
     /// The longest wait before a try, unless the provider asks for up to two minutes. Default 8 s.
     pub retry_delay_max: Duration,

@@ -94,8 +94,7 @@ pub(crate) struct TurnAgent {
 
 impl TurnAgent {
     pub(crate) fn new(setup: Arc<TurnSetup>) -> Self {
-        let seed = setup.stream.run().map_or(0, RunId::bits) as u64;
-        let machine = Machine::new(Arc::clone(&setup.spec), seed);
+        let machine = Machine::new(Arc::clone(&setup.spec), setup.stream.seed());
         let (journal, clock) = (Arc::clone(&setup.journal), Arc::clone(&setup.clock));
         let journalled = Journalled::new(machine, journal, clock, setup.stream.clone());
         Self { setup, journalled }

@@ -16,6 +16,7 @@ use crate::message::{Message, Reasoning, ToolCall};
 use crate::tool::ToolSpec;
 
 mod caller;
+mod estimate;
 mod meta;
 mod options;
 

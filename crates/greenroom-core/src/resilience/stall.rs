@@ -77,13 +77,14 @@ pub struct Stall {
     begun_at: Duration,
     sign_at: Option<Duration>,
     content_at: Option<Duration>,
+    has_content: bool,
 }
 
 impl Stall {
     /// The timers of a call that begins now.
     #[must_use]
     pub fn new(spec: StallSpec, now: Duration) -> Self {
-        Self { spec, begun_at: now, sign_at: None, content_at: None }
+        Self { spec, begun_at: now, sign_at: None, content_at: None, has_content: false }
     }
 
     /// The stream showed something.
@@ -92,6 +93,13 @@ impl Stall {
             self.content_at = Some(now);
         }
         self.sign_at = Some(now);
+        self.has_content |= sign == Sign::Content;
+    }
+
+    /// Whether there was any content.
+    #[must_use]
+    pub fn has_content(&self) -> bool {
+        self.has_content
     }
 
     /// Which timer is next, and when.

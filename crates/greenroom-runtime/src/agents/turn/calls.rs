@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use greenroom_core::budget::{Ledger, Limit, Usage};
 use greenroom_core::ids::CallId;
 use greenroom_core::journal::Event;
-use greenroom_core::message::{Message, ToolOutcome};
+use greenroom_core::message::ToolOutcome;
 use greenroom_core::model::{
     Caller, ChatEvent, ChatModel, ChatReply, ChatRequest, ModelError, ModelErrorKind,
 };
@@ -36,7 +36,7 @@ impl TurnAgent {
         mut request: ChatRequest,
         context: &Context<'_, Self>,
     ) {
-        let estimate = estimated_tokens(&request.messages);
+        let estimate = request.input_tokens_estimated();
         let reservation = match Reservation::take(&self.setup.ledger, estimate) {
             Ok(reservation) => reservation,
             Err(limit) => return self.journalled.record(Event::LimitReached { limit }),
@@ -245,33 +245,6 @@ fn unanswered(error: &AskError) -> ToolOutcome {
         _ => ToolErrorKind::Failed,
     };
     ToolError::new(kind, error.to_string()).into()
-}
-
-/// A quarter of the characters, the rule of thumb for English; the provider's count settles it.
-fn estimated_tokens(messages: &[Message]) -> u64 {
-    let n_bytes: usize = messages.iter().map(text_len).sum();
-    n_bytes as u64 / 4
-}
-
-fn text_len(message: &Message) -> usize {
-    match message {
-        Message::System { text } | Message::User { text, .. } | Message::Assistant { text, .. } => {
-            text.len()
-        }
-        // The outcome's JSON is about as long as what it was parsed from; counting it exactly would
-        // serialise every passage again on each turn.
-        Message::Tool { outcome: ToolOutcome::Ok(value), .. } => json_len(value),
-        Message::Tool { outcome: ToolOutcome::Error(error), .. } => error.message.len(),
-    }
-}
-
-fn json_len(value: &Value) -> usize {
-    match value {
-        Value::String(text) => text.len() + 2,
-        Value::Array(items) => items.iter().map(|item| json_len(item) + 1).sum(),
-        Value::Object(fields) => fields.iter().map(|(k, v)| k.len() + 4 + json_len(v)).sum(),
-        _ => 5,
-    }
 }
 
 /// The arguments of a call, short enough for a screen.

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use greenroom_core::supervision::ChildSpec;
-use greenroom_runtime::RactorChild;
+use greenroom_models::Extractive;
+use greenroom_models::resilience::{Governor, GovernorSpec, ResilienceSpec, resilient};
+use greenroom_runtime::{RactorChild, SystemClock};
 use ractor::{ActorProcessingErr, ActorRef};
 
 use crate::support::{end, runtime};
@@ -38,6 +40,19 @@ async fn a_raw_actor_is_a_child() {
         Ok::<_, greenroom_core::supervision::AdminError>(())
     };
     assert_eq!(started.await, Ok(()));
+    end(runtime).await;
+}
+
+/// The model of the page on models.
+#[tokio::test(start_paused = true)]
+async fn a_model_is_surrounded() {
+    let runtime = runtime().await;
+    let account = Governor::new(GovernorSpec::default(), Arc::new(SystemClock::new()));
+    let model = resilient(Extractive::new(), &account, ResilienceSpec::default());
+    let clerk = runtime.agent("clerk").model(model).build();
+    let text = "Mailboxes are bounded. What is bounded?";
+    assert!(clerk.expect("complete").run(text).await.is_ok());
+    assert_eq!((account.status().n_in_flight, account.status().n_refused), (0, 0));
     end(runtime).await;
 }
 

@@ -5,5 +5,6 @@
 mod extractive;
 
 pub mod headers;
+pub mod resilience;
 
 pub use extractive::Extractive;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use greenroom_core::agent::{AgentSpec, Command, Machine};
 use greenroom_core::budget::{Ledger, Limit};
-use greenroom_core::ids::{AgentId, CallId, RunId, StreamId};
+use greenroom_core::ids::{AgentId, CallId, StreamId};
 use greenroom_core::journal::{Event, Journal, Recorded};
 use greenroom_core::message::{Message, ToolOutcome};
 use greenroom_core::model::{ChatModel, ChatReply, ModelError};

@@ -1,0 +1,156 @@
+//! Making a failed call again.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream};
+use greenroom_core::model::{ChatEvent, ChatModel, ChatRequest, ChatStream, ModelError};
+use greenroom_core::random::SplitMix64;
+use greenroom_core::resilience::{RetrySpec, Verdict};
+
+use super::{SharedClock, broken_off, is_content};
+
+/// A model whose failed calls are made again, when that makes sense and nobody above does it already.
+///
+/// | the call | is made again |
+/// |---|---|
+/// | says that it is somebody's n-th try ([`Caller::attempt`](greenroom_core::model::Caller::attempt)) | no: they own the retries |
+/// | had shown something before it failed | no: what was shown cannot be taken back |
+/// | would wait until its deadline or beyond | no |
+/// | anything else | as [`RetrySpec::judge`] says, with the same idempotency key |
+pub struct Retried<M> {
+    shared: Arc<Shared<M>>,
+}
+
+struct Shared<M> {
+    model: M,
+    spec: RetrySpec,
+    clock: SharedClock,
+    chance: Mutex<SplitMix64>,
+    n_calls: AtomicU64,
+    n_retries: AtomicU64,
+}
+
+/// What a [`Retried`] has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RetryStats {
+    /// Calls, tries of the same call counted once.
+    pub n_calls: u64,
+    /// Tries that were made again.
+    pub n_retries: u64,
+}
+
+impl<M: ChatModel> Retried<M> {
+    /// Makes the failed calls of a model again. The chance in the waits follows from the clock.
+    #[must_use]
+    pub fn new(model: M, spec: RetrySpec, clock: SharedClock) -> Self {
+        let seed = clock.now().as_millis() ^ clock.elapsed().as_nanos() as u64;
+        let shared = Shared {
+            model,
+            spec,
+            clock,
+            chance: Mutex::new(SplitMix64::new(seed)),
+            n_calls: AtomicU64::new(0),
+            n_retries: AtomicU64::new(0),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// What it has done so far.
+    #[must_use]
+    pub fn stats(&self) -> RetryStats {
+        RetryStats {
+            n_calls: self.shared.n_calls.load(Ordering::Relaxed),
+            n_retries: self.shared.n_retries.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl<M: ChatModel> ChatModel for Retried<M> {
+    fn name(&self) -> &str {
+        self.shared.model.name()
+    }
+
+    fn stream(&self, request: ChatRequest) -> ChatStream {
+        if request.caller.attempt > 0 {
+            return self.shared.model.stream(request);
+        }
+        let shared = Arc::clone(&self.shared);
+        let call =
+            Call { shared, request, inner: None, attempt: 0, has_shown: false, is_over: false };
+        Box::pin(stream::unfold(call, |mut call| async move {
+            let event = call.next().await?;
+            Some((event, call))
+        }))
+    }
+}
+
+struct Call<M> {
+    shared: Arc<Shared<M>>,
+    request: ChatRequest,
+    inner: Option<ChatStream>,
+    attempt: u32,
+    has_shown: bool,
+    is_over: bool,
+}
+
+impl<M: ChatModel> Call<M> {
+    async fn next(&mut self) -> Option<Result<ChatEvent, ModelError>> {
+        while !self.is_over {
+            let error = match self.try_now().next().await {
+                Some(Ok(event)) => {
+                    self.has_shown |= is_content(&event);
+                    self.is_over = matches!(event, ChatEvent::Finished(_));
+                    return Some(Ok(event));
+                }
+                Some(Err(error)) => error,
+                None => broken_off(&self.shared.model),
+            };
+            self.inner = None;
+            match self.wait(&error) {
+                Some(wait) => {
+                    self.shared.clock.sleep(wait).await;
+                    self.shared.n_retries.fetch_add(1, Ordering::Relaxed);
+                }
+                None => {
+                    self.is_over = true;
+                    let is_partial = error.is_partial || self.has_shown;
+                    return Some(Err(ModelError { is_partial, ..error }));
+                }
+            }
+        }
+        None
+    }
+
+    /// The stream of the present try, which is begun when there is none.
+    fn try_now(&mut self) -> &mut ChatStream {
+        self.inner.get_or_insert_with(|| {
+            self.attempt += 1;
+            if self.attempt == 1 {
+                self.shared.n_calls.fetch_add(1, Ordering::Relaxed);
+            }
+            let mut request = self.request.clone();
+            request.caller.attempt = self.attempt;
+            self.shared.model.stream(request)
+        })
+    }
+
+    /// How long to wait before the next try, when there is one.
+    fn wait(&self, error: &ModelError) -> Option<Duration> {
+        if self.has_shown || error.is_partial {
+            return None;
+        }
+        let shared = &self.shared;
+        let share = shared.chance.lock().unwrap_or_else(PoisonError::into_inner).unit();
+        let Verdict::Retry(wait) = shared.spec.judge(error, self.attempt, share) else {
+            return None;
+        };
+        let deadline = self.request.caller.deadline;
+        let is_in_time = deadline.is_none_or(|deadline| shared.clock.now().after(wait) < deadline);
+        is_in_time.then_some(wait)
+    }
+}
+
+debug_by_name!(Retried);

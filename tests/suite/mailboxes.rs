@@ -125,7 +125,7 @@ fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn wait_makes_the_sender_wait_until_there_is_room() {
+async fn bh03_wait_makes_the_sender_wait_until_there_is_room() {
     let desk = Desk::away(two(Overflow::Wait)).await;
     desk.clerk.send(Message::Number(1)).await.expect("room");
     desk.clerk.send(Message::Number(2)).await.expect("room");

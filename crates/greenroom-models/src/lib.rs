@@ -1,6 +1,9 @@
-//! Chat models. So far there is one: [`Extractive`], which needs neither a network nor weights.
+//! Chat models: [`Extractive`], which needs neither a network nor weights, and the models of providers.
 //!
-//! Nothing in this crate starts agents or knows the runtime.
+//! [`wire`] knows how providers spell requests and replies, and opens no connection. `http`, behind the
+//! feature of that name, sends them. Nothing in this crate starts agents or knows the runtime.
+
+pub mod wire;
 
 mod extractive;
 

@@ -1,0 +1,159 @@
+//! One request and its response, and what goes wrong between them.
+
+use std::error::Error as _;
+use std::iter;
+
+use greenroom_core::model::{ModelError, ModelErrorKind, ResponseMeta};
+use greenroom_core::secret::Secret;
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use reqwest::{Client, Response, Url};
+
+use crate::headers;
+use crate::wire::{Failed, Wire, failure};
+
+/// How much of the body of an error is read.
+const ERROR_LEN_MAX: usize = 64 << 10;
+
+/// Where a model is, and what is sent with every request.
+#[derive(Clone)]
+pub(super) struct Endpoint {
+    pub(super) client: Client,
+    pub(super) url: Url,
+    pub(super) headers: HeaderMap,
+    pub(super) secret: Option<Secret>,
+    pub(super) wire: Wire,
+    /// The model's name as it was written, for screens and errors.
+    pub(super) name: String,
+}
+
+/// A response that is a reply as far as its head says.
+pub(super) struct Accepted {
+    pub(super) response: Response,
+    pub(super) meta: ResponseMeta,
+}
+
+impl Endpoint {
+    /// Sends a body. An answer that is an error is read, as far as it says why.
+    pub(super) async fn send(
+        &self,
+        body: Vec<u8>,
+        idempotency_key: Option<&str>,
+    ) -> Result<Accepted, (Option<ResponseMeta>, ModelError)> {
+        let mut headers = self.headers.clone();
+        let key = idempotency_key.and_then(|key| HeaderValue::try_from(key).ok());
+        headers.extend(key.map(|key| (HeaderName::from_static("idempotency-key"), key)));
+        let request = self.client.post(self.url.clone()).headers(headers).body(body);
+        let response = match request.send().await {
+            Ok(response) => response,
+            Err(error) => return Err((None, self.unsent(&error))),
+        };
+        let meta = headers::meta(header(&response), headers::date(header(&response)));
+        match self.check(response).await {
+            Ok(response) => Ok(Accepted { response, meta }),
+            Err(error) => Err((Some(meta), error)),
+        }
+    }
+
+    async fn check(&self, mut response: Response) -> Result<Response, ModelError> {
+        let head = response.headers();
+        let encoding = head.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok());
+        if let Some(encoding) = encoding.filter(|encoding| *encoding != "identity") {
+            let message = format!("the reply is packed ({encoding:?}), which was not asked for");
+            let status = Some(response.status().as_u16());
+            return Err(ModelError { status, ..self.error(ModelErrorKind::Endpoint, message) });
+        }
+        let kind = head.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let is_fit = kind.is_none_or(|kind| {
+            ["text/event-stream", "application/json", "application/x-ndjson"]
+                .iter()
+                .any(|fit| kind.trim_start().to_ascii_lowercase().starts_with(fit))
+        });
+        if response.status().as_u16() == 200 && is_fit {
+            return Ok(response);
+        }
+        let mut body = Vec::new();
+        // What cannot be read of an error is not needed: its status says enough.
+        while let Ok(Some(piece)) = response.chunk().await {
+            let room = ERROR_LEN_MAX - body.len();
+            body.extend_from_slice(&piece[..piece.len().min(room)]);
+            if body.len() == ERROR_LEN_MAX {
+                break;
+            }
+        }
+        Err(self.refused(&response, &body))
+    }
+
+    /// What a response means that is no reply.
+    fn refused(&self, response: &Response, body: &[u8]) -> ModelError {
+        let head = header(response);
+        let now = headers::date(&head);
+        let failed = Failed {
+            status: response.status().as_u16(),
+            body,
+            content_type: head(CONTENT_TYPE.as_str()),
+            retry_after: headers::retry_after(&head, now),
+            should_retry: headers::should_retry(&head),
+            request_id: head("x-request-id").or_else(|| head("request-id")),
+        };
+        let mut error = failure(self.wire, &self.name, &failed);
+        if response.status().is_redirection() {
+            let to = head(LOCATION.as_str()).and_then(|to| self.url.join(to).ok());
+            let host = to.as_ref().and_then(Url::host_str).unwrap_or("nowhere");
+            error.message = format!("{}, and redirects (here to {host}) are not followed", error.message);
+        }
+        error.message = self.cleaned(&error.message);
+        error
+    }
+
+    /// Why there is no response at all.
+    fn unsent(&self, error: &reqwest::Error) -> ModelError {
+        let causes = || iter::successors(error.source(), |cause| cause.source());
+        let tls = causes().find_map(|cause| cause.downcast_ref::<rustls::Error>()).or_else(|| {
+            // The TLS error hides in an I/O error, whose source is not it but its source.
+            causes().find_map(|cause| {
+                cause.downcast_ref::<std::io::Error>()?.get_ref()?.downcast_ref::<rustls::Error>()
+            })
+        });
+        if let Some(tls) = tls {
+            let what = match tls {
+                rustls::Error::InvalidCertificate(why) => {
+                    format!("its certificate is not trusted ({why:?})")
+                }
+                _ => format!("it does not speak TLS as it should ({tls})"),
+            };
+            return self.error(ModelErrorKind::Endpoint, format!("{}: {what}", self.origin()));
+        }
+        let (kind, what) = match error {
+            _ if error.is_timeout() => (ModelErrorKind::Timeout, "does not answer".to_owned()),
+            _ if error.is_connect() => (ModelErrorKind::Unavailable, "cannot be reached".to_owned()),
+            _ => (ModelErrorKind::Unavailable, "broke off before it replied".to_owned()),
+        };
+        // The innermost cause says what the machine says: refused, unknown host, no route.
+        let why = causes().last().map(|cause| format!(": {cause}")).unwrap_or_default();
+        self.error(kind, format!("{} {what}{why}", self.origin()))
+    }
+
+    /// An error in the middle of a body.
+    pub(super) fn broken(&self) -> ModelError {
+        self.error(ModelErrorKind::Incomplete, "the connection broke before the reply was complete")
+    }
+
+    pub(super) fn error(&self, kind: ModelErrorKind, message: impl Into<String>) -> ModelError {
+        ModelError::new(kind, &self.name, self.cleaned(&message.into()))
+    }
+
+    /// A text without the key, whatever was made of it on the way.
+    pub(super) fn cleaned(&self, text: &str) -> String {
+        self.secret.as_ref().map_or_else(|| text.to_owned(), |secret| secret.redact(text))
+    }
+
+    /// Whom the request was for, without its path.
+    fn origin(&self) -> String {
+        self.url.origin().ascii_serialization()
+    }
+}
+
+fn header(response: &Response) -> impl Fn(&str) -> Option<&str> {
+    let head = response.headers();
+    move |name| head.get(name)?.to_str().ok()
+}

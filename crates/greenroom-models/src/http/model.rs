@@ -1,0 +1,193 @@
+//! A model of a provider.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+use futures_util::{FutureExt as _, stream};
+use greenroom_core::model::{
+    ChatEvent, ChatModel, ChatOptions, ChatReply, ChatRequest, ChatStream, ModelError,
+};
+use reqwest::Response;
+
+use super::exchange::Endpoint;
+use crate::wire::{Decoder, Limits, Quirks, Wire};
+
+/// A model of a provider, asked over HTTP. Cheap to clone.
+///
+/// Each request carries the whole conversation, put in order (see [`greenroom_core::history`]). A request is
+/// made once: trying again, waiting and limiting belong to the decorators around a model.
+#[derive(Clone)]
+pub struct HttpModel(Arc<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    endpoint: Endpoint,
+    model: String,
+    wire: Wire,
+    quirks: Quirks,
+    options: ChatOptions,
+    output_tokens_max: Option<u32>,
+    limits: Limits,
+}
+
+impl HttpModel {
+    pub(super) fn new(endpoint: Endpoint, model: String, wire: Wire, quirks: Quirks) -> Self {
+        let (options, limits) = (ChatOptions::default(), Limits::default());
+        let output_tokens_max = None;
+        Self(Arc::new(Inner { endpoint, model, wire, quirks, options, output_tokens_max, limits }))
+    }
+
+    /// Sets options for every request that leaves them open.
+    #[must_use]
+    pub fn with_options(mut self, options: ChatOptions) -> Self {
+        Arc::make_mut(&mut self.0).options = options;
+        self
+    }
+
+    /// Sets the limit on output tokens for every request that has none. Default: none, and 8,192 (32,768 for
+    /// a model that is to think) at Anthropic, whose wire demands one.
+    #[must_use]
+    pub fn with_output_tokens_max(mut self, tokens: u32) -> Self {
+        Arc::make_mut(&mut self.0).output_tokens_max = Some(tokens);
+        self
+    }
+
+    /// Sets how long a reply may be. Default: see [`Limits`].
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        Arc::make_mut(&mut self.0).limits = limits;
+        self
+    }
+}
+
+impl fmt::Debug for HttpModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpModel")
+            .field("name", &self.0.endpoint.name)
+            .field("url", &self.0.endpoint.url.as_str())
+            .field("wire", &self.0.wire)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ChatModel for HttpModel {
+    fn name(&self) -> &str {
+        &self.0.endpoint.name
+    }
+
+    fn stream(&self, request: ChatRequest) -> ChatStream {
+        let exchange = Exchange {
+            model: Arc::clone(&self.0),
+            phase: Phase::New(Box::new(request)),
+            ready: VecDeque::new(),
+            request_id: None,
+            n_bytes_sent: 0,
+            was_shown: false,
+        };
+        Box::pin(stream::unfold(exchange, Exchange::next))
+    }
+}
+
+/// One request being answered. It is dropped with its stream, and its connection with it.
+struct Exchange {
+    model: Arc<Inner>,
+    phase: Phase,
+    /// What is to be told next.
+    ready: VecDeque<Result<ChatEvent, ModelError>>,
+    request_id: Option<String>,
+    n_bytes_sent: usize,
+    /// Whether a part of the reply was told.
+    was_shown: bool,
+}
+
+enum Phase {
+    /// Nothing is sent before somebody asks for the first event.
+    New(Box<ChatRequest>),
+    Reading(Response, Box<Decoder>),
+    Over,
+}
+
+impl Exchange {
+    async fn next(mut self) -> Option<(Result<ChatEvent, ModelError>, Self)> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Some((event, self));
+            }
+            match std::mem::replace(&mut self.phase, Phase::Over) {
+                Phase::New(request) => self.send(*request).await,
+                Phase::Reading(response, decoder) => self.read(response, decoder).await,
+                Phase::Over => return None,
+            }
+        }
+    }
+
+    async fn send(&mut self, request: ChatRequest) {
+        let model = Arc::clone(&self.model);
+        let ChatRequest { options, output_tokens_max, .. } = request;
+        let request = ChatRequest {
+            options: options.or(&model.options),
+            output_tokens_max: output_tokens_max.or(model.output_tokens_max),
+            ..request
+        };
+        let body = model.wire.encode(&model.model, &request, model.quirks).to_string().into_bytes();
+        self.n_bytes_sent = body.len();
+        let key = request.caller.idempotency_key.as_deref();
+        match model.endpoint.send(body, key).await {
+            Ok(accepted) => {
+                self.request_id.clone_from(&accepted.meta.request_id);
+                self.ready.push_back(Ok(ChatEvent::Meta(accepted.meta)));
+                let decoder = model.wire.decoder_within(&model.endpoint.name, model.limits);
+                self.phase = Phase::Reading(accepted.response, Box::new(decoder));
+            }
+            Err((meta, error)) => {
+                self.ready.extend(meta.map(|meta| Ok(ChatEvent::Meta(meta))));
+                self.ready.push_back(Err(error));
+            }
+        }
+    }
+
+    async fn read(&mut self, mut response: Response, mut decoder: Box<Decoder>) {
+        let mut events = Vec::new();
+        let read = match response.chunk().await {
+            Ok(Some(bytes)) => decoder.push(&bytes, &mut events),
+            Ok(None) => decoder.end(&mut events),
+            Err(_) => Err(self.model.endpoint.broken()),
+        };
+        let is_over = decoder.is_finished() || read.is_err();
+        for event in events {
+            let event = self.counted(event);
+            self.was_shown |= !matches!(event, ChatEvent::Finished(_));
+            self.ready.push_back(Ok(event));
+        }
+        if let Err(error) = read {
+            self.ready.push_back(Err(ModelError {
+                message: self.model.endpoint.cleaned(&error.message),
+                request_id: error.request_id.clone().or_else(|| self.request_id.clone()),
+                is_partial: self.was_shown,
+                ..error
+            }));
+        }
+        if !is_over {
+            self.phase = Phase::Reading(response, decoder);
+        } else if decoder.is_finished() {
+            // The end of the body is often there already, and a body that was read to its end gives its
+            // connection back. Nobody waits for it.
+            let _ = response.chunk().now_or_never();
+        }
+    }
+
+    /// An estimate of the tokens that were sent, where the provider counted none.
+    fn counted(&self, event: ChatEvent) -> ChatEvent {
+        match event {
+            ChatEvent::Finished(mut reply) => {
+                let ChatReply { usage, .. } = &mut reply;
+                if usage.estimated_calls > 0 && usage.input_tokens == 0 {
+                    usage.input_tokens = self.n_bytes_sent.div_ceil(4) as u64;
+                }
+                ChatEvent::Finished(reply)
+            }
+            event => event,
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Bytes into lines, in pieces of any size.
+
+use std::mem;
+
+use greenroom_core::model::ModelErrorKind;
+
+use super::Fault;
+
+/// A response is longer than its limit.
+pub(super) fn too_long(what: &str, len_max: usize) -> Fault {
+    Fault::new(ModelErrorKind::InvalidReply, format!("the {what} is longer than {len_max} bytes"))
+}
+
+/// Splits a body into lines. A byte-order mark in front of the first one is left out.
+#[derive(Debug)]
+pub(super) struct Lines {
+    len_max: usize,
+    /// Whether a carriage return ends a line by itself, as in server-sent events.
+    cr_ends: bool,
+    /// The bytes of the line that is not complete.
+    open: Vec<u8>,
+    /// The line that was handed out last.
+    line: String,
+    is_first: bool,
+    /// Whether a line feed that comes next belongs to the carriage return that ended the last line.
+    after_cr: bool,
+}
+
+impl Lines {
+    pub(super) fn of_events(len_max: usize) -> Self {
+        Self { cr_ends: true, ..Self::of_json(len_max) }
+    }
+
+    pub(super) fn of_json(len_max: usize) -> Self {
+        Self {
+            len_max,
+            cr_ends: false,
+            open: Vec::new(),
+            line: String::new(),
+            is_first: true,
+            after_cr: false,
+        }
+    }
+
+    /// Takes the next line from the front of `bytes`; `None` when they hold no end of a line, and all of
+    /// them are taken.
+    pub(super) fn next(&mut self, bytes: &mut &[u8]) -> Result<Option<&str>, Fault> {
+        if mem::take(&mut self.after_cr) {
+            match bytes.split_first() {
+                Some((b'\n', rest)) => *bytes = rest,
+                Some(_) => {}
+                None => self.after_cr = true,
+            }
+        }
+        let ends = |byte: &u8| *byte == b'\n' || (self.cr_ends && *byte == b'\r');
+        let end = bytes.iter().position(ends);
+        let (piece, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
+        if self.open.len() + piece.len() > self.len_max {
+            return Err(too_long("line", self.len_max));
+        }
+        self.open.extend_from_slice(piece);
+        let Some((ending, rest)) = rest.split_first() else {
+            *bytes = rest;
+            return Ok(None);
+        };
+        *bytes = rest;
+        self.after_cr = *ending == b'\r';
+        self.take().map(Some)
+    }
+
+    fn take(&mut self) -> Result<&str, Fault> {
+        let mut line = mem::take(&mut self.open);
+        if mem::take(&mut self.is_first) && line.starts_with("\u{feff}".as_bytes()) {
+            line.drain(.."\u{feff}".len());
+        }
+        // Mending the text instead would put signs into stored replies that no model wrote.
+        let Ok(line) = String::from_utf8(line) else {
+            return Err(Fault::invalid("the reply is not UTF-8"));
+        };
+        self.line = line;
+        Ok(&self.line)
+    }
+}

@@ -1,0 +1,10 @@
+//! Ollama's own chat.
+
+mod decode;
+mod encode;
+
+pub(super) use decode::Decode;
+pub(super) use encode::encode;
+
+#[cfg(test)]
+pub(super) mod tests;

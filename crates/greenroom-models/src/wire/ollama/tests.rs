@@ -1,0 +1,87 @@
+//! Lines in the forms of Ollama's `docs/api.md`; with texts of our own.
+
+use greenroom_core::model::{
+    ChatEvent, ChatOptions, ChatRequest, FinishReason, ModelErrorKind, ToolChoice,
+};
+use serde_json::json;
+
+use super::encode;
+use crate::wire::Wire;
+use crate::wire::openai_chat::tests::full_request;
+use crate::wire::tests::{decode, error, reply};
+
+const WIRE: Wire = Wire::Ollama;
+
+pub(in crate::wire) const PAYLOADS: [&str; 2] = [TEXT, CALL];
+
+const TEXT: &str = r#"{"model":"llama3.2","created_at":"2023-08-04T08:52:19.385406455-07:00","message":{"role":"assistant","content":"","thinking":"Hm, Äther?","images":null},"done":false}
+{"model":"llama3.2","created_at":"2023-08-04T08:52:19.385406455-07:00","message":{"role":"assistant","content":"Der","images":null},"done":false}
+{"model":"llama3.2","created_at":"2023-08-04T08:52:20.385406455-07:00","message":{"role":"assistant","content":" Äther","images":null},"done":false}
+{"model":"llama3.2","created_at":"2023-08-04T19:22:45.499127Z","message":{"role":"assistant","content":""},"done":true,"done_reason":"stop","total_duration":4883583458,"load_duration":1334875,"prompt_eval_count":26,"prompt_eval_duration":342546000,"eval_count":282,"eval_duration":4535599000}
+"#;
+
+const CALL: &str = r#"{"model":"llama3.2","created_at":"2024-07-22T20:33:28.123648Z","message":{"role":"assistant","content":"","tool_calls":[{"function":{"name":"get_current_weather","arguments":{"format":"celsius","location":"Köln"}}},{"function":{"index":0,"name":"now","arguments":{}}}]},"done":false}
+{"model":"llama3.2","created_at":"2024-07-22T20:33:28.123648Z","message":{"role":"assistant","content":""},"done_reason":"stop","done":true,"prompt_eval_count":122,"eval_count":33}
+"#;
+
+#[test]
+fn a_text_is_streamed_and_counted() {
+    let (events, _) = decode(WIRE, TEXT);
+    assert_eq!(events[0], ChatEvent::ReasoningDelta("Hm, Äther?".into()));
+    let reply = reply(WIRE, TEXT);
+    assert_eq!((reply.text.as_str(), reply.finish), ("Der Äther", FinishReason::Stop));
+    let usage = reply.usage;
+    assert_eq!((usage.input_tokens, usage.output_tokens, usage.estimated_calls), (26, 282, 0));
+}
+
+#[test]
+fn calls_come_whole_and_get_ids() {
+    let reply = reply(WIRE, CALL);
+    assert_eq!(reply.finish, FinishReason::ToolCalls, "although the wire says stop");
+    let calls: Vec<_> = reply.tool_calls.iter().map(|c| (c.id.as_str(), c.name.as_str())).collect();
+    assert_eq!(calls, [("call_1", "get_current_weather"), ("call_2", "now")]);
+    assert_eq!(reply.tool_calls[0].arguments, json!({ "format": "celsius", "location": "Köln" }));
+}
+
+#[test]
+fn the_last_line_may_lack_its_end_and_a_length_is_told() {
+    let line = r#"{"message":{"content":"a"},"done":true,"done_reason":"length"}"#;
+    let reply = reply(WIRE, line);
+    assert_eq!((reply.text.as_str(), reply.finish), ("a", FinishReason::Length));
+    assert_eq!((reply.usage.output_tokens, reply.usage.estimated_calls), (1, 1));
+}
+
+#[test]
+fn fi17_an_error_in_the_stream_is_an_error() {
+    let body = "{\"message\":{\"content\":\"a\"}}\n{\"error\":\"an error was encountered while running the model\"}\n";
+    let (events, failed) = error(WIRE, body);
+    assert_eq!((events.len(), failed.kind), (1, ModelErrorKind::Unavailable));
+    assert!(failed.message.contains("while running the model"), "{failed}");
+}
+
+#[test]
+fn a_request_is_spelled_as_published() {
+    let call =
+        |id: &str| json!({ "id": id, "function": { "name": "re_ad", "arguments": { "p": 1 } } });
+    let result = |id: &str, text: &str| json!({ "role": "tool", "tool_call_id": id, "tool_name": "re_ad", "content": text });
+    let expect = json!({
+        "model": "llama",
+        "stream": true,
+        "think": true,
+        "options": { "temperature": 0.2, "top_p": 0.9, "seed": 7, "stop": ["END"], "num_predict": 100 },
+        "format": { "type": "object", "properties": { "a": {} }, "required": ["a"] },
+        "tools": [{ "type": "function", "function": { "name": "read", "description": "Reads.", "parameters": { "type": "object" } } }],
+        "messages": [
+            { "role": "system", "content": "be brief" },
+            { "role": "user", "content": "see\n[image: https://x/a.png]", "images": ["YQ=="] },
+            { "role": "assistant", "content": "", "tool_calls": [call("call00001"), call("call00002"), call("call00003")] },
+            result("call00001", "text"),
+            result("call00002", "error (denied): outside"),
+            result("call00003", "error (in doubt): the call was interrupted, and its result is not known"),
+            { "role": "assistant", "content": "done" },
+        ],
+    });
+    assert_eq!(encode("llama", &full_request()), expect);
+    let options = ChatOptions { tool_choice: Some(ToolChoice::None), ..ChatOptions::default() };
+    assert_eq!(encode("m", &ChatRequest { options, ..full_request() }).get("tools"), None);
+}

@@ -297,6 +297,16 @@ fn every_error_code_is_documented_and_every_documented_one_exists() {
     assert_eq!((missing, left_over), (vec![], vec![]), "not documented, and not used");
 }
 
+/// TLS is rustls with ring: aws-lc alone would take longer to build than everything else together.
+#[test]
+fn tls_builds_no_other_library() {
+    let lock = fs::read_to_string(root().join("Cargo.lock")).expect("the lock file");
+    for banned in ["aws-lc-sys", "aws-lc-rs", "openssl-sys", "native-tls"] {
+        assert!(!lock.contains(&format!("name = \"{banned}\"")), "{banned} is in the tree");
+    }
+    assert!(lock.contains("name = \"ring\""), "the lock file names what is in the tree");
+}
+
 #[test]
 fn no_profile_aborts_on_panic() {
     let root = root();

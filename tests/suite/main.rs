@@ -11,6 +11,7 @@ mod house;
 mod inspection;
 mod leaks;
 mod mailboxes;
+mod models;
 mod pages;
 mod persistence;
 mod pools;

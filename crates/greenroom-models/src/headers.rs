@@ -38,6 +38,14 @@ pub fn retry_after<'a>(
     })
 }
 
+/// When the response was made, by the provider's own clock; the end of all time when it does not say. Dates of
+/// the same response are measured from there, so that no clock of ours has to agree with the provider's.
+#[must_use]
+pub fn date<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Timestamp {
+    let date = header("date").and_then(|text| dates::imf_fixdate(text.trim()));
+    date.unwrap_or(Timestamp::from_millis(u64::MAX))
+}
+
 /// Whether the provider says itself that the same request may, or may not, succeed later.
 #[must_use]
 pub fn should_retry<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Option<bool> {

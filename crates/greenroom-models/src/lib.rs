@@ -3,11 +3,12 @@
 //! [`wire`] knows how providers spell requests and replies, and opens no connection. `http`, behind the
 //! feature of that name, sends them. Nothing in this crate starts agents or knows the runtime.
 
-pub mod wire;
-
 mod extractive;
 
 pub mod headers;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod resilience;
+pub mod wire;
 
 pub use extractive::Extractive;

@@ -4,10 +4,12 @@
 //! was broken. It bounds every wait by [`PATIENCE`], so that an implementation that hangs fails.
 
 mod chat_model;
+mod embedder;
 mod journal;
 mod retriever;
 
 pub use chat_model::{chat_model, chat_model_failure, chat_model_is_lazy};
+pub use embedder::embedder;
 pub use journal::journal;
 pub use retriever::retriever;
 

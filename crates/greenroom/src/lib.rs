@@ -18,6 +18,8 @@ pub use greenroom_core::schemars::{self, JsonSchema};
 pub use greenroom_core::tool::{Tool, tool};
 pub use greenroom_core::watchdog::{OnStuck, WatchdogSpec};
 pub use greenroom_models::Extractive;
+#[cfg(feature = "http")]
+pub use greenroom_models::http::{Providers, Settings};
 #[cfg(feature = "retrieval")]
 pub use greenroom_retrieval::{Corpus, CorpusOptions};
 pub use greenroom_runtime::{

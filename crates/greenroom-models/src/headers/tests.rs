@@ -6,7 +6,7 @@ use greenroom_core::model::{LimitHint, RateLimitHints};
 use greenroom_core::time::Timestamp;
 use proptest::prelude::*;
 
-use super::{limits, meta, retry_after, should_retry};
+use super::{date, limits, meta, retry_after, should_retry};
 
 /// Fri 29 Sep 2023 16:26:37 GMT.
 const NOW: Timestamp = Timestamp::from_millis(1_696_004_797_000);
@@ -128,4 +128,18 @@ proptest! {
         let RateLimitHints { requests, .. } = limits(everywhere, NOW);
         prop_assert_eq!(requests.limit.is_some(), is_number);
     }
+}
+
+#[test]
+fn the_date_of_a_response_is_where_its_dates_are_measured_from() {
+    let headers = [
+        ("date", "Fri, 29 Sep 2023 16:26:37 GMT"),
+        ("retry-after", "Fri, 29 Sep 2023 16:26:57 GMT"),
+    ];
+    let wait = |headers: &[(&'static str, &'static str)]| {
+        let head = |name: &str| find(headers, name);
+        retry_after(head, date(head))
+    };
+    assert_eq!(wait(&headers), Some(Duration::from_secs(20)));
+    assert_eq!(wait(&headers[1..]), None, "without a date of its own, a date says nothing");
 }

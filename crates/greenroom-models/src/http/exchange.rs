@@ -1,11 +1,13 @@
 //! One request and its response, and what goes wrong between them.
 
-use std::error::Error as _;
-use std::iter;
+use std::error::Error;
+use std::{io, iter};
 
 use greenroom_core::model::{ModelError, ModelErrorKind, ResponseMeta};
 use greenroom_core::secret::Secret;
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use reqwest::header::{
+    CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION,
+};
 use reqwest::{Client, Response, Url};
 
 use crate::headers;
@@ -47,7 +49,10 @@ impl Endpoint {
             Ok(response) => response,
             Err(error) => return Err((None, self.unsent(&error))),
         };
-        let meta = headers::meta(header(&response), headers::date(header(&response)));
+        let meta = {
+            let head = header(&response);
+            headers::meta(&head, headers::date(&head))
+        };
         match self.check(response).await {
             Ok(response) => Ok(Accepted { response, meta }),
             Err(error) => Err((Some(meta), error)),
@@ -99,7 +104,8 @@ impl Endpoint {
         if response.status().is_redirection() {
             let to = head(LOCATION.as_str()).and_then(|to| self.url.join(to).ok());
             let host = to.as_ref().and_then(Url::host_str).unwrap_or("nowhere");
-            error.message = format!("{}, and redirects (here to {host}) are not followed", error.message);
+            error.message =
+                format!("{}, and redirects (here to {host}) are not followed", error.message);
         }
         error.message = self.cleaned(&error.message);
         error
@@ -107,13 +113,7 @@ impl Endpoint {
 
     /// Why there is no response at all.
     fn unsent(&self, error: &reqwest::Error) -> ModelError {
-        let causes = || iter::successors(error.source(), |cause| cause.source());
-        let tls = causes().find_map(|cause| cause.downcast_ref::<rustls::Error>()).or_else(|| {
-            // The TLS error hides in an I/O error, whose source is not it but its source.
-            causes().find_map(|cause| {
-                cause.downcast_ref::<std::io::Error>()?.get_ref()?.downcast_ref::<rustls::Error>()
-            })
-        });
+        let tls = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>());
         if let Some(tls) = tls {
             let what = match tls {
                 rustls::Error::InvalidCertificate(why) => {
@@ -125,11 +125,13 @@ impl Endpoint {
         }
         let (kind, what) = match error {
             _ if error.is_timeout() => (ModelErrorKind::Timeout, "does not answer".to_owned()),
-            _ if error.is_connect() => (ModelErrorKind::Unavailable, "cannot be reached".to_owned()),
+            _ if error.is_connect() => {
+                (ModelErrorKind::Unavailable, "cannot be reached".to_owned())
+            }
             _ => (ModelErrorKind::Unavailable, "broke off before it replied".to_owned()),
         };
         // The innermost cause says what the machine says: refused, unknown host, no route.
-        let why = causes().last().map(|cause| format!(": {cause}")).unwrap_or_default();
+        let why = causes(error).last().map(|cause| format!(": {cause}")).unwrap_or_default();
         self.error(kind, format!("{} {what}{why}", self.origin()))
     }
 
@@ -153,7 +155,21 @@ impl Endpoint {
     }
 }
 
-fn header(response: &Response) -> impl Fn(&str) -> Option<&str> {
+/// An error and what caused it. An I/O error passes over the error that it wraps, so that one is looked for
+/// inside.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    let cause = |error: &&'a (dyn Error + 'static)| {
+        let error: &'a (dyn Error + 'static) = *error;
+        match error.downcast_ref::<io::Error>() {
+            Some(io) => io.get_ref().map(|inner| inner as &(dyn Error + 'static)),
+            None => error.source(),
+        }
+    };
+    iter::successors(Some(error), cause).take(16)
+}
+
+/// The values of headers, by their lowercase names.
+fn header<'a>(response: &'a Response) -> impl Fn(&str) -> Option<&'a str> {
     let head = response.headers();
-    move |name| head.get(name)?.to_str().ok()
+    move |name: &str| head.get(name)?.to_str().ok()
 }

@@ -112,7 +112,10 @@ fn endpoint(text: &str) -> Result<ModelName, NameError> {
 #[non_exhaustive]
 pub enum NameError {
     /// Nothing says whose model it is.
-    #[error("{name:?} does not say whose model it is: write PROVIDER:MODEL or http://HOST/v1#MODEL, with one of the providers {}", providers())]
+    #[error(
+        "{name:?} does not say whose model it is: write PROVIDER:MODEL or http://HOST/v1#MODEL, with one of the providers {}",
+        providers()
+    )]
     NoProvider {
         /// The text.
         name: String,
@@ -208,7 +211,10 @@ mod tests {
     fn mistakes_are_explained() {
         check_refused("gpt-5", "write PROVIDER:MODEL");
         check_refused("", "write PROVIDER:MODEL");
-        check_refused("opnai:x", "did you mean \"openai\"? there are openai, openai-responses, anthropic");
+        check_refused(
+            "opnai:x",
+            "did you mean \"openai\"? there are openai, openai-responses, anthropic",
+        );
         check_refused("something:x", "there is no provider \"something\"; there are openai");
         check_refused("openai:", "names no model");
         check_refused("http://host/v1", "http://host/v1#MODEL");
@@ -220,7 +226,8 @@ mod tests {
 
     #[test]
     fn distances_are_counted() {
-        let pairs = [("", "", 0), ("a", "", 1), ("", "abc", 3), ("opnai", "openai", 1), ("ab", "ba", 2)];
+        let pairs =
+            [("", "", 0), ("a", "", 1), ("", "abc", 3), ("opnai", "openai", 1), ("ab", "ba", 2)];
         for (left, right, expect) in pairs {
             assert_eq!(distance(left, right), expect, "{left} {right}");
         }

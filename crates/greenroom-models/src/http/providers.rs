@@ -100,7 +100,8 @@ impl Providers {
         let secret = self.settings.key(vendor);
         if secret.is_none() && vendor.key == KeyNeed::Required {
             let Vendor { name, key_variable, page, .. } = vendor;
-            let message = format!("{name} wants a key: set {key_variable}; keys are made at {page}");
+            let message =
+                format!("{name} wants a key: set {key_variable}; keys are made at {page}");
             return Err(SetupError::new(SetupErrorKind::NoKey, message));
         }
         let mut headers = HeaderMap::new();

@@ -174,7 +174,8 @@ mod tests {
 
     #[test]
     fn vendors_have_names_of_their_own() {
-        let names: std::collections::BTreeSet<_> = VENDORS.iter().map(|vendor| vendor.name).collect();
+        let names: std::collections::BTreeSet<_> =
+            VENDORS.iter().map(|vendor| vendor.name).collect();
         assert_eq!(names.len(), VENDORS.len());
     }
 }

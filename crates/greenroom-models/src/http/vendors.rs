@@ -70,11 +70,7 @@ const fn common(
 }
 
 /// A server at home that speaks the same, and takes a key when it was started with one.
-const fn at_home(
-    name: &'static str,
-    base_url: &'static str,
-    texts: [&'static str; 3],
-) -> Vendor {
+const fn at_home(name: &'static str, base_url: &'static str, texts: [&'static str; 3]) -> Vendor {
     Vendor { key: KeyNeed::Optional, ..common(name, base_url, texts) }
 }
 
@@ -110,7 +106,11 @@ pub const VENDORS: &[Vendor] = &[
         quirks: PLAIN,
         ..at_home("ollama", "http://127.0.0.1:11434", OLLAMA)
     },
-    at_home("ollama-v1", "http://127.0.0.1:11434/v1", ["OLLAMA_API_KEY", "OLLAMA_V1_BASE_URL", OLLAMA[2]]),
+    at_home(
+        "ollama-v1",
+        "http://127.0.0.1:11434/v1",
+        ["OLLAMA_API_KEY", "OLLAMA_V1_BASE_URL", OLLAMA[2]],
+    ),
     at_home(
         "vllm",
         "http://127.0.0.1:8000/v1",
@@ -168,15 +168,15 @@ pub const VENDORS: &[Vendor] = &[
         "https://openrouter.ai/api/v1",
         ["OPENROUTER_API_KEY", "OPENROUTER_BASE_URL", "https://openrouter.ai/settings/keys"],
     ),
-    common(
-        "xai",
-        "https://api.x.ai/v1",
-        ["XAI_API_KEY", "XAI_BASE_URL", "https://console.x.ai"],
-    ),
+    common("xai", "https://api.x.ai/v1", ["XAI_API_KEY", "XAI_BASE_URL", "https://console.x.ai"]),
     common(
         "fireworks",
         "https://api.fireworks.ai/inference/v1",
-        ["FIREWORKS_API_KEY", "FIREWORKS_BASE_URL", "https://app.fireworks.ai/settings/users/api-keys"],
+        [
+            "FIREWORKS_API_KEY",
+            "FIREWORKS_BASE_URL",
+            "https://app.fireworks.ai/settings/users/api-keys",
+        ],
     ),
     Vendor {
         embeddings: None,

@@ -151,8 +151,8 @@ impl Assembly {
             let mut id = slot.id;
             if id.is_empty() || id.len() > ID_LEN_MAX || ids.contains(&id) {
                 // Each try is a text of its own, so at most one more than there are ids is taken.
-                let tries = (i + 1..).map(|n| format!("call_{n}"));
-                id = tries.filter(|id| !ids.contains(id)).next().unwrap_or_default();
+                let mut tries = (i + 1..).map(|n| format!("call_{n}"));
+                id = tries.find(|id| !ids.contains(id)).unwrap_or_default();
             }
             ids.insert(id.clone());
             ToolCall { id: id.into(), name: slot.name, arguments: arguments(&slot.arguments) }

@@ -162,7 +162,7 @@ fn a_reply_has_at_most_so_many_calls() {
     assert!(error.message.contains("more than 128 calls"), "{error}");
 }
 
-fn with_usage(usage: Value) -> Usage {
+fn with_usage(usage: &Value) -> Usage {
     let text = json!({ "choices": [{ "delta": { "content": "12345678" } }] });
     let end = json!({ "choices": [{ "delta": {}, "finish_reason": "stop" }], "usage": usage });
     reply(WIRE, sse([text, end])).usage
@@ -179,11 +179,11 @@ fn fi30_counts_that_cannot_be_true_are_left_out() {
         json!({ "prompt_tokens": 0 }),
         json!("none"),
     ] {
-        let usage = with_usage(absurd.clone());
+        let usage = with_usage(&absurd);
         assert_eq!((usage.input_tokens, usage.output_tokens), (0, 2), "{absurd}");
         assert_eq!((usage.estimated_calls, usage.cached_tokens), (1, None), "{absurd}");
     }
-    let usage = with_usage(json!({
+    let usage = with_usage(&json!({
         "prompt_tokens": 10,
         "completion_tokens": 5,
         "prompt_tokens_details": { "cached_tokens": 11 },

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 pub const REDACTED: &str = "[redacted]";
 
 /// The shortest piece of a secret that is worth hiding: shorter ones stand in every text by chance.
-const PIECE_LEN_MIN: usize = 8;
+const PIECE_LEN_MIN: usize = 6;
 
 /// A key or a password.
 ///

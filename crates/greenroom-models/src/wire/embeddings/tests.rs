@@ -33,6 +33,7 @@ fn vectors_that_do_not_fit_their_texts_are_refused() {
         json!([item(0, json!([1.0]))]),
         json!([item(0, json!([1.0])), item(0, json!([1.0]))]),
         json!([item(0, json!([1.0])), item(2, json!([1.0]))]),
+        json!([item(0, json!([1.0])), item(1, json!([1.0])), item(1, json!([2.0]))]),
         json!([item(0, json!([1.0])), item(1, json!([1.0, 2.0]))]),
         json!([item(0, json!([])), item(1, json!([]))]),
         json!([item(0, json!([1.0])), item(1, json!([1e300]))]),

@@ -26,6 +26,8 @@ fn fi20_lines_end_in_three_ways() {
     check("data: a\r\n\r\ndata: b\r\n\r\n", ["a", "b"]);
     check("data: a\r\rdata: b\r\r", ["a", "b"]);
     check("data: a\r\n\ndata: b\n\r\n", ["a", "b"]);
+    check("data: a\r\ndata: b\r\n\r\n", ["a\nb"]);
+    check("data: a\rdata: b\r\r", ["a\nb"]);
     check("\n\n\r\rdata: a\n\n", ["a"]);
 }
 

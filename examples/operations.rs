@@ -5,6 +5,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use greenroom::core::supervision::ChildSpec;
+use greenroom::core::watchdog::Found;
 use greenroom::{
     Actor, Context, Down, Failure, MailboxSpec, PanicLocations, Runtime, Told, WatchdogSpec,
 };
@@ -57,8 +58,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     ledger.send(Message::Deposit(-1)).await?;
     ledger.send(Message::Deposit(42)).await?;
     ledger.send(Message::Audit).await?;
-    if let Some(Told::Fact(finding)) = findings.next().await {
+    // Where a panic takes long to print, it is found first.
+    while let Some(Told::Fact(finding)) = findings.next().await {
         println!("{}: {:?}", finding.agent, finding.what);
+        if matches!(finding.what, Found::Blocked { message: "Audit" }) {
+            break;
+        }
     }
     println!("{}", runtime.tree().await);
 

@@ -138,6 +138,50 @@ fn every_test_that_a_page_names_exists() {
     assert!(n_named > 20, "{n_named}");
 }
 
+/// The letters of the conformance list, each with the number of its rows.
+const ROWS: [(char, usize); 11] = [
+    ('A', 14),
+    ('B', 8),
+    ('C', 5),
+    ('D', 8),
+    ('E', 7),
+    ('F', 11),
+    ('G', 8),
+    ('H', 12),
+    ('I', 8),
+    ('J', 6),
+    ('K', 6),
+];
+
+/// Every row is there, in order; each names tests that exist, or says why there is none.
+#[test]
+fn every_row_of_the_conformance_list_has_its_tests() {
+    let mut tests = BTreeSet::new();
+    for folder in ["tests/suite", "crates/greenroom-core/src", "crates/greenroom-runtime/src"] {
+        collect_tests(&Path::new(ROOT).join(folder), &mut tests);
+    }
+    let numbered = |(letter, n)| (1..=n).map(move |i| format!("{letter}{i:02}"));
+    let mut expected = ROWS.into_iter().flat_map(numbered);
+    let text = read(Path::new(ROOT).join("docs/supervision-conformance.md"));
+    let is_row = |line: &&str| line.as_bytes().get(3).is_some_and(u8::is_ascii_digit);
+    for line in text.lines().filter(is_row) {
+        let cells: Vec<_> = line.trim_matches(['|', ' ']).split(" | ").collect();
+        let [row, promise, machine, actors] = cells[..] else { panic!("{line}") };
+        assert_eq!(expected.next().as_deref(), Some(row));
+        assert!(promise.ends_with('.'), "{row}: {promise}");
+        let named = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+        let cells: [Vec<String>; 2] = [machine, actors].map(named);
+        let names = cells.iter().flatten().filter_map(|name| name.rsplit_once("::"));
+        let mut n_tests = 0;
+        for (_, test) in names {
+            assert!(tests.contains(test), "{row}: there is no test {test}");
+            n_tests += 1;
+        }
+        assert!(n_tests > 0 || actors.starts_with("none: "), "{row}: no test, and no reason");
+    }
+    assert_eq!(expected.next(), None, "rows are missing");
+}
+
 fn collect_tests(folder: &Path, tests: &mut BTreeSet<String>) {
     for entry in fs::read_dir(folder).expect("the folder is there") {
         let path = entry.expect("readable").path();

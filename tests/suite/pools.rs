@@ -290,6 +290,9 @@ async fn a_job_that_is_too_late_is_cancelled_and_its_worker_is_free() {
     let next = hall.pool.ask(MINUTE, Work::Echo(2)).await;
     assert_eq!(next, Ok(2), "it waited for the worker");
     assert_eq!(late.await.expect("no panic"), Err(PoolError::TimedOut(SECOND)));
+    let unsaid = hall.pool.submit(Work::Slow(3, HOUR)).await;
+    assert_eq!(unsaid, Err(PoolError::TimedOut(30 * SECOND)), "no call without a deadline");
+    settle().await;
     assert_eq!(hall.notes.n_open.load(Ordering::Relaxed), 0, "what it did is cancelled");
     assert_eq!(hall.letters(), []);
     hall.end().await;

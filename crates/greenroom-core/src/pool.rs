@@ -42,6 +42,9 @@
 //! | was under way | one of them crashed in its handler | is given out again; nothing is held against it |
 //! | was under way | others were too | is given out again, alone on its worker, so that the next death tells |
 //!
+//! A worker that has not looked at a job for `heed_max` may hang: the job goes to another one, and the worker is
+//! given nothing more until it handles a message, or is started again.
+//!
 //! With `deliveries_max` deaths it is quarantined: its caller is told the cause. A job with a death is given
 //! out again alone on its worker. The end of the pool's own actor is no death of its jobs: they are given out
 //! again.

@@ -1,5 +1,6 @@
 //! Deaths of workers and of the pool's own actor: nothing is lost, nothing is done twice without need.
 
+use greenroom_core::fault::{Fault, Faults, Point};
 use greenroom_core::supervision::Intensity;
 
 use super::*;
@@ -120,6 +121,42 @@ async fn a_pool_whose_actor_crashes_again_and_again_is_given_up_and_says_so() {
     }
     assert_eq!(job.await.expect("no panic"), Err(PoolError::Stopped));
     assert_eq!(hall.pool.ask(HOUR, Work::Echo(2)).await, Err(PoolError::Stopped), "at once");
+    hall.end().await;
+}
+
+/// The first message of the first worker is handled a minute late.
+#[derive(Default)]
+struct OneIsLate(std::sync::atomic::AtomicBool);
+
+impl Faults for OneIsLate {
+    fn strike(&self, point: &Point<'_>) -> Option<Fault> {
+        let Point::Message { agent, .. } = point else { return None };
+        let is_first = agent.as_str() == "workers-1" && !self.0.swap(true, Ordering::Relaxed);
+        is_first.then_some(Fault::Delay(MINUTE))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_of_a_worker_that_hangs_goes_to_another_and_no_further_one_to_it() {
+    let faults = OneIsLate::default();
+    let runtime = Runtime::builder().seed(7).faults(faults).start().await.expect("it starts");
+    let notes = Notes::default();
+    let pool = open(&runtime, of(2), &notes).await.expect("it starts");
+    let hall = Hall { runtime, pool, notes };
+    let started = tokio::time::Instant::now();
+    assert_eq!(hall.pool.ask(HOUR, Work::Echo(1)).await, Ok(1));
+    assert_eq!(started.elapsed().as_secs(), 5, "as long as a worker may take to look");
+    for i in 2..9 {
+        assert_eq!(hall.pool.ask(SECOND, Work::Echo(i)).await, Ok(i));
+    }
+    assert!(hall.log().workers().iter().all(|worker| worker == "workers-2"));
+    assert!(hall.pool.info().workers[0].is_mute);
+    tokio::time::sleep(2 * MINUTE).await;
+    assert!(!hall.pool.info().workers[0].is_mute, "it was heard");
+    let n_before = hall.log().all().len();
+    join_all((0..2).map(|i| hall.pool.ask(MINUTE, Work::Slow(i, SECOND)))).await;
+    let workers = hall.log().workers().split_off(n_before);
+    assert_ne!(workers[0], workers[1], "and takes jobs again");
     hall.end().await;
 }
 

@@ -17,6 +17,8 @@ pub(super) struct Worker {
     /// It was told to stop.
     pub(super) is_stopping: bool,
     pub(super) leases: BTreeSet<LeaseId>,
+    /// It has not looked at a job in time, and has not been heard since.
+    pub(super) is_mute: bool,
     /// What it has is to have it for itself.
     pub(super) is_alone: bool,
     /// When its number of jobs last changed.
@@ -29,6 +31,7 @@ impl Worker {
         self.state == WorkerState::Up
             && !self.is_retiring
             && !self.is_alone
+            && !self.is_mute
             && self.leases.len() < concurrency
     }
 
@@ -61,6 +64,7 @@ impl Crew {
             is_retiring: false,
             is_stopping: false,
             leases: BTreeSet::new(),
+            is_mute: false,
             is_alone: false,
             since: now,
             n_done: 0,

@@ -41,6 +41,8 @@ pub struct WorkerInfo {
     pub state: WorkerState,
     /// Whether it is given nothing more, and stops once it has nothing left.
     pub is_retiring: bool,
+    /// Whether it has not looked at a job in time, and is given nothing more until it is heard.
+    pub is_mute: bool,
     /// What it has.
     pub leases: Vec<LeaseInfo>,
     /// Jobs that it answered.

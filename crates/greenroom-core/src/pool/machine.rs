@@ -138,6 +138,10 @@ impl Machine {
             Event::Done(lease) => self.done(now, lease),
             Event::Declined(lease) => self.ended(now, lease, Failure::Declined),
             Event::Expired(lease) => self.ended(now, lease, Failure::Expired),
+            Event::Unheard(lease) => self.unheard(now, lease),
+            Event::Heard(worker) => {
+                self.crew.change(worker, |worker| worker.is_mute = false);
+            }
             Event::Unfit { lease, cause } => self.unfit(now, lease, cause),
             Event::Lost { lease, cause, parts } => self.lost(now, lease, &cause, &parts),
             Event::Up(worker) => self.up(worker),
@@ -183,6 +187,7 @@ impl Machine {
             id,
             state: worker.state,
             is_retiring: worker.is_retiring,
+            is_mute: worker.is_mute,
             leases: worker.leases.iter().filter_map(lease_info).collect(),
             n_done: worker.n_done,
         });
@@ -295,7 +300,10 @@ impl Machine {
 
     fn up(&mut self, worker: WorkerId) {
         let before = self.crew.get(worker).map(|worker| worker.state);
-        self.crew.change(worker, |worker| worker.state = WorkerState::Up);
+        self.crew.change(worker, |worker| {
+            worker.state = WorkerState::Up;
+            worker.is_mute = false;
+        });
         if before == Some(WorkerState::Starting) {
             self.rehome();
         }

@@ -96,6 +96,10 @@ pub enum Event {
     Declined(LeaseId),
     /// The job's deadline passed while the worker had it.
     Expired(LeaseId),
+    /// The worker has not looked at the job for too long: it may hang.
+    Unheard(LeaseId),
+    /// The worker, which had not been heard, handles messages again.
+    Heard(WorkerId),
     /// The job could not be made into a message for the worker.
     Unfit {
         /// The lease.

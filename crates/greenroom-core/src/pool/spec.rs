@@ -26,6 +26,9 @@ pub struct PoolSpec {
     pub deliveries_max: u32,
     /// How long a job waits for the worker that its key belongs to. Default one second.
     pub sticky_wait: Duration,
+    /// How long a worker may have a job without looking at it, before it is given to another. Default five
+    /// seconds: no handler takes a thousandth of that.
+    pub heed_max: Duration,
     /// How much later a job counts as having come for each step of its priority. Default ten seconds.
     pub ageing: Duration,
     /// When workers come and go.
@@ -93,6 +96,7 @@ impl PoolSpec {
             deadline: Duration::from_secs(30),
             deliveries_max: 2,
             sticky_wait: Duration::from_secs(1),
+            heed_max: Duration::from_secs(5),
             ageing: Duration::from_secs(10),
             tuning: Tuning::default(),
             backoff: Backoff::new(Duration::from_millis(10), Duration::from_secs(10)),
@@ -133,6 +137,12 @@ impl PoolSpec {
     /// The same pool, in which jobs wait so long for the worker that their key belongs to.
     pub fn sticky_wait(mut self, sticky_wait: Duration) -> Self {
         self.sticky_wait = sticky_wait;
+        self
+    }
+
+    /// The same pool, whose workers may have a job so long without looking at it.
+    pub fn heed_max(mut self, heed_max: Duration) -> Self {
+        self.heed_max = heed_max;
         self
     }
 
@@ -177,6 +187,7 @@ impl PoolSpec {
             (self.queue_max == 0, SpecError::QueueZero),
             (self.deliveries_max == 0, SpecError::DeliveriesZero),
             (self.deadline.is_zero(), SpecError::DeadlineZero),
+            (self.heed_max.is_zero(), SpecError::HeedZero),
             (interval.is_zero(), SpecError::IntervalZero),
             (window < interval, SpecError::WindowBelowInterval),
             (shrink_below >= grow_above, SpecError::NoHysteresis),
@@ -234,6 +245,9 @@ pub enum SpecError {
     /// A job has no time.
     #[error("the deadline is zero")]
     DeadlineZero,
+    /// No worker could look at a job in time.
+    #[error("the time to look at a job is zero")]
+    HeedZero,
     /// The pool would be looked at all the time.
     #[error("the interval of looks is zero")]
     IntervalZero,

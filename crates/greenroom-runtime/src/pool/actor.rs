@@ -8,7 +8,7 @@ use greenroom_core::mailbox::MailboxSpec;
 use greenroom_core::pool::{Command, Event, LeaseId, WorkerId};
 use greenroom_core::supervision::{AdminError, ExitReason};
 
-use super::job::Job;
+use super::job::{Job, Mark};
 use super::shared::{Begun, Shared};
 use crate::actor::address::{AgentRef, AskError, Reply};
 use crate::actor::dead_letters::DeadReason;
@@ -19,11 +19,9 @@ use crate::actor::{Actor, Context, Failure};
 use crate::runtime::WeakRuntime;
 use crate::supervisor::{AgentStart, SupervisorRef};
 
-/// How long the start or the stop of a worker is followed. It goes on after that; its end is news either way.
+/// How long the start or the stop of a worker, or one that hangs, is followed. It goes on after that; its end
+/// is news either way.
 const FOLLOWED_MAX: Duration = Duration::from_secs(3600);
-
-/// How much longer a lease is followed than its job has: its own deadline comes first.
-const GRACE: Duration = Duration::from_secs(1);
 
 /// What the pool's actor is sent.
 #[derive(Debug)]
@@ -95,9 +93,25 @@ where
         let slot = self.slots().get(&worker).cloned();
         // A worker that is gone has its leases taken back.
         let Some(slot) = slot else { return };
-        let Begun { payload, key, mark, left, .. } = begun;
-        let build = |reply: Reply<R>| (self.build)(Job::new(payload, reply, key, delivery, mark));
-        match AgentRef::new(slot).ask(left, build).await {
+        let Begun { payload, key, mark, token, left } = begun;
+        let noted = Arc::clone(&mark);
+        let build = |reply: Reply<R>| (self.build)(Job::new(payload, reply, key, delivery, noted));
+        let asked = AgentRef::new(slot);
+        let heed_max = self.shared.spec().heed_max;
+        tokio::select! {
+            biased;
+            () = token.cancelled() => return,
+            answer = asked.ask(left, build) => return self.answered(lease, answer).await,
+            () = unheard(&mark, heed_max) => self.shared.tell(Event::Unheard(lease)),
+        }
+        // The job is withdrawn, and with another worker. What tells that this one lives is that it drops it.
+        mark.heard().await;
+        self.shared.tell(Event::Heard(worker));
+    }
+
+    /// A lease ended by itself.
+    async fn answered(&self, lease: LeaseId, answer: Result<R, AskError>) {
+        match answer {
             Ok(result) => self.shared.done(lease, result),
             Err(AskError::TimedOut(_)) => self.shared.tell(Event::Expired(lease)),
             Err(AskError::Dead(DeadReason::Poison { cause })) => self.shared.lost(lease, cause),
@@ -108,6 +122,13 @@ where
                 self.shared.tell(Event::Declined(lease));
             }
         }
+    }
+}
+
+/// Completes when a worker has not looked at a job in time.
+async fn unheard(mark: &Mark, heed_max: Duration) {
+    if tokio::time::timeout(heed_max, mark.heard()).await.is_ok() {
+        std::future::pending::<()>().await;
     }
 }
 
@@ -181,10 +202,10 @@ where
 
     fn lease(&self, context: &Context<'_, Self>, lease: LeaseId, worker: WorkerId, delivery: u32) {
         let Some(begun) = self.staff.shared.begin(lease) else { return };
-        let (bound, token) = (begun.left.saturating_add(GRACE), begun.token.clone());
+        let bound = begun.left.saturating_add(FOLLOWED_MAX);
         let staff = Arc::clone(&self.staff);
         let work = async move { staff.lease(lease, worker, begun, delivery).await };
-        context.cancellable("lease", bound, token, work, move |ended| Message::Ended(lease, ended));
+        context.effect("lease", bound, work, move |ended| Message::Ended(lease, ended));
     }
 
     fn start(&self, context: &Context<'_, Self>, worker: WorkerId) {

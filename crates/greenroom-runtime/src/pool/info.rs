@@ -63,6 +63,8 @@ pub struct PoolWorker {
     pub state: WorkerState,
     /// Whether it is given nothing more, and stops once it has nothing left.
     pub is_retiring: bool,
+    /// Whether it has not looked at a job in time, and is given nothing more until it is heard.
+    pub is_mute: bool,
     /// The jobs that it has.
     pub leases: Vec<LeaseInfo>,
     /// Jobs that it answered.

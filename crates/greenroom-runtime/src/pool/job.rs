@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use greenroom_core::pool::Part;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::actor::address::Reply;
 
 /// A job, inside a worker's message. It is lent, like every message: what the worker wants to keep it clones
@@ -30,7 +32,11 @@ pub struct JobReply<R> {
 
 /// How far a job has come: the furthest that was noted.
 #[derive(Debug, Default)]
-pub(super) struct Mark(AtomicU8);
+pub(super) struct Mark {
+    how_far: AtomicU8,
+    /// Cancelled with the first note.
+    heard: CancellationToken,
+}
 
 impl Mark {
     const BEGUN: u8 = 1;
@@ -39,11 +45,17 @@ impl Mark {
     const ANSWERED: u8 = 3;
 
     fn note(&self, how_far: u8) {
-        self.0.fetch_max(how_far, Ordering::AcqRel);
+        self.how_far.fetch_max(how_far, Ordering::AcqRel);
+        self.heard.cancel();
+    }
+
+    /// Completes once the worker has looked at the job, or is done with its message.
+    pub(super) async fn heard(&self) {
+        self.heard.cancelled().await;
     }
 
     pub(super) fn part(&self) -> Part {
-        match self.0.load(Ordering::Acquire) {
+        match self.how_far.load(Ordering::Acquire) {
             0 => Part::Untouched,
             Self::BEGUN => Part::Begun,
             Self::DROPPED => Part::Crashed,

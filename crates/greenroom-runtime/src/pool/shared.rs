@@ -294,6 +294,7 @@ impl<J: Send + Sync + 'static, R: Send + 'static> Shared<J, R> {
             agent: slots.get(&worker.id).map(|slot| slot.info()),
             state: worker.state,
             is_retiring: worker.is_retiring,
+            is_mute: worker.is_mute,
             leases: worker.leases,
             n_done: worker.n_done,
         });

@@ -85,6 +85,16 @@ impl Machine {
         }
     }
 
+    /// The worker may hang: the job goes to another one, and it is given nothing more until it is heard.
+    pub(super) fn unheard(&mut self, now: Duration, lease: LeaseId) {
+        let Some(Lease { worker, .. }) = self.leases.get(&lease) else { return };
+        self.crew.change(*worker, |worker| worker.is_mute = true);
+        self.out.push(Command::Cancel(lease));
+        if let Some(Lease { job, .. }) = self.take_back(now, lease) {
+            self.spared(now, job, false);
+        }
+    }
+
     pub(super) fn unfit(&mut self, now: Duration, lease: LeaseId, cause: ExitReason) {
         let job = self.leases.get(&lease).and_then(|lease| self.jobs.get(&lease.job));
         let n_deliveries = job.map_or(0, |job| job.n_deliveries);
@@ -183,6 +193,8 @@ impl Machine {
         for worker in workers {
             self.crew.change(worker, |worker| {
                 worker.leases.clear();
+                // Whoever would have heard it is gone.
+                worker.is_mute = false;
                 worker.is_alone = false;
                 worker.since = now;
             });

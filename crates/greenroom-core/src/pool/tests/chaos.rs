@@ -11,6 +11,8 @@ enum Op {
     Done(usize),
     Declined(usize),
     Expired(usize),
+    Unheard(usize),
+    Heard(usize),
     Lost(usize, Vec<Part>),
     Up(usize),
     Down(usize, Vec<Part>),
@@ -43,6 +45,8 @@ fn ops() -> impl Strategy<Value = Op> {
         10 => n().prop_map(Op::Done),
         1 => n().prop_map(Op::Declined),
         1 => n().prop_map(Op::Expired),
+        1 => n().prop_map(Op::Unheard),
+        2 => n().prop_map(Op::Heard),
         3 => (n(), parts()).prop_map(|(n, parts)| Op::Lost(n, parts)),
         8 => n().prop_map(Op::Up),
         2 => (n(), parts()).prop_map(|(n, parts)| Op::Down(n, parts)),
@@ -90,6 +94,12 @@ fn step(world: &mut World, op: Op) {
         }
         Op::Expired(n) => {
             nth(&world.leases, n).into_iter().for_each(|lease| world.send(Event::Expired(lease)));
+        }
+        Op::Unheard(n) => {
+            nth(&world.leases, n).into_iter().for_each(|lease| world.send(Event::Unheard(lease)));
+        }
+        Op::Heard(n) => {
+            nth(&world.workers, n).into_iter().for_each(|worker| world.send(Event::Heard(worker)));
         }
         Op::Lost(n, parts) => {
             if let Some(lease) = nth(&world.leases, n) {

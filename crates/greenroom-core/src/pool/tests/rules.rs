@@ -184,6 +184,25 @@ fn what_a_dead_worker_had_answered_is_done_and_holds_nobody_up() {
 }
 
 #[test]
+fn a_worker_that_hangs_is_given_nothing_more_until_it_is_heard() {
+    let mut world = World::up(spec(2).deliveries_max(1));
+    let job = world.offer(Normal, None);
+    let mute = world.worker_of(job).expect("room");
+    world.send(Event::Unheard(world.lease_of(job)));
+    assert!(world.worker_of(job).is_some_and(|worker| worker != mute), "to another, at once");
+    let next = world.offer(Normal, None);
+    assert_eq!(world.worker_of(next), None);
+    world.send(Event::Heard(mute));
+    assert_eq!(world.worker_of(next), Some(mute));
+    world.send(Event::Unheard(world.lease_of(next)));
+    assert_eq!(world.worker_of(next), None);
+    world.worker_down(mute, Parts::new());
+    world.worker_up(mute);
+    assert_eq!(world.worker_of(next), Some(mute), "a new life is heard");
+    assert!(world.over.is_empty(), "nothing is held against the jobs");
+}
+
+#[test]
 fn the_next_death_of_suspects_tells_which_of_them_it_was() {
     let mut world = World::up(spec(1).concurrency(2).deliveries_max(1));
     let (poison, good) = (world.offer(Normal, None), world.offer(Normal, None));
@@ -296,6 +315,7 @@ fn misconfigurations_have_errors_of_their_own() {
     check(spec(1).queue_max(0), SpecError::QueueZero);
     check(spec(1).deliveries_max(0), SpecError::DeliveriesZero);
     check(spec(1).deadline(Duration::ZERO), SpecError::DeadlineZero);
+    check(spec(1).heed_max(Duration::ZERO), SpecError::HeedZero);
     check(spec(1).tuning(idle), SpecError::IntervalZero);
     check(spec(1).tuning(blind), SpecError::WindowBelowInterval);
     check(spec(1).tuning(even), SpecError::NoHysteresis);

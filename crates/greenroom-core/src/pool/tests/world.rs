@@ -272,6 +272,7 @@ impl World {
         let is_idle = |worker: &&WorkerInfo| {
             worker.state == WorkerState::Up
                 && !worker.is_retiring
+                && !worker.is_mute
                 && !loads.contains_key(&worker.id)
         };
         let n_idle = info.workers.iter().filter(is_idle).count();
@@ -321,6 +322,8 @@ impl World {
             }
             self.bury_stopped();
             self.all_up();
+            let workers: Vec<_> = self.workers.keys().copied().collect();
+            workers.into_iter().for_each(|worker| self.send(Event::Heard(worker)));
             let leases: Vec<_> = self.leases.keys().chain(self.answered.keys()).copied().collect();
             for lease in leases {
                 self.done(lease);

@@ -52,6 +52,8 @@ async fn poison_is_quarantined_with_its_cause_and_harms_nobody_else() {
         assert!(matches!(&cause, ExitReason::Panic(_)), "{cause}");
         assert_eq!(other, Ok(1));
         assert_eq!(hall.letters(), [DeadReason::Poison { cause }], "one, and it is the pool's");
+        let counts = hall.runtime.dead_letter_counts();
+        assert_eq!(counts.into_iter().collect::<Vec<_>>(), [("poison", 1)], "no worker has one");
         assert_eq!(hall.pool.info().n_quarantined, 1);
         assert_eq!(hall.pool.ask(MINUTE, Work::Echo(2)).await, Ok(2));
         hall.end().await;

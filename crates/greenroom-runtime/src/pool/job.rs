@@ -146,3 +146,60 @@ impl<J, R> fmt::Debug for Job<J, R> {
         f.debug_struct("Job").field("delivery", &self.delivery).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{Actor, Context, Failure, Runtime};
+
+    /// Hands replies out, which only an ask can make.
+    struct Desk(Arc<Mutex<Vec<Reply<u32>>>>);
+
+    impl Actor for Desk {
+        type Message = Reply<u32>;
+
+        fn handle(&mut self, reply: &Reply<u32>, _: &mut Context<'_, Self>) -> Result<(), Failure> {
+            self.0.lock().expect("no test panics here").push(reply.take());
+            Ok(())
+        }
+    }
+
+    /// What is noted when this is done with a job, and when the job is dropped then.
+    async fn check(act: impl FnOnce(&Job<&'static str, u32>), expect: [Part; 2]) {
+        let (runtime, replies) = (Runtime::start().await.expect("it starts"), Arc::default());
+        let held = Arc::clone(&replies);
+        let desk = move || Desk(Arc::clone(&held));
+        let desk = runtime.spawn("desk", desk).await.expect("it starts");
+        let asked = desk.ask(Duration::from_secs(1), |reply| reply);
+        let handled = async {
+            tokio::task::yield_now().await;
+            let reply = loop {
+                if let Some(reply) = replies.lock().expect("no test panics here").pop() {
+                    break reply;
+                }
+                tokio::task::yield_now().await;
+            };
+            let mark = Arc::new(Mark::default());
+            let job = Job::new(Arc::new("work"), reply, None, 1, Arc::clone(&mark));
+            act(&job);
+            let before = mark.part();
+            drop(job);
+            assert_eq!([before, mark.part()], expect);
+        };
+        let _ = tokio::join!(asked, handled);
+        runtime.shutdown().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn how_far_a_job_has_come_is_noted() {
+        check(|_| {}, [Part::Untouched, Part::Crashed]).await;
+        check(|job| assert_eq!(**job.payload(), "work"), [Part::Begun, Part::Crashed]).await;
+        check(|job| drop(job.reply().take()), [Part::Begun, Part::Begun]).await;
+        check(|job| assert!(job.reply().take().send(1).is_ok()), [Part::Answered, Part::Answered])
+            .await;
+        check(|job| assert!(job.reply().send(1).is_ok()), [Part::Answered, Part::Answered]).await;
+    }
+}

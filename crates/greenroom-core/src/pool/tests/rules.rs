@@ -234,6 +234,21 @@ fn a_suspect_is_not_kept_waiting_by_a_stream_of_others() {
 }
 
 #[test]
+fn a_suspect_is_given_to_nobody_who_has_another_job_and_one_worker_is_kept_free_for_it() {
+    let mut world = World::up(spec(2).concurrency(2));
+    let jobs = [0; 4].map(|_| world.offer(Normal, None));
+    let [first, second] = [jobs[0], jobs[1]].map(|job| world.worker_of(job).expect("room"));
+    assert_eq!([jobs[2], jobs[3]].map(|job| world.worker_of(job)), [Some(first), Some(second)]);
+    world.worker_down(first, Parts::new());
+    let late = world.offer(Normal, None);
+    world.done(world.lease_of(jobs[1]));
+    let waiting = [jobs[0], jobs[2], late];
+    assert_eq!(waiting.map(|job| world.worker_of(job)), [None; 3], "it has another job");
+    world.done(world.lease_of(jobs[3]));
+    assert_eq!(waiting.map(|job| world.worker_of(job)), [Some(second), None, None], "alone");
+}
+
+#[test]
 fn an_expired_job_is_never_given_out_and_a_withdrawn_one_is_cancelled() {
     let mut world = World::up(spec(1));
     let busy = world.offer(Normal, None);

@@ -164,15 +164,31 @@ fn it_does_not_grow_while_workers_start_or_for_what_they_could_not_help() {
     simulation.set(Some(STEADY));
     let sizes = simulation.run(secs(39));
     assert_eq!(sizes, [2, 3], "the first start takes until 20, and the next from then until 40");
-    // One key, whose home is busy, while others idle.
-    let mut world = World::up(PoolSpec::new(2..=16));
+}
+
+#[test]
+fn it_does_not_grow_for_a_key_whose_home_is_busy_while_others_idle() {
+    let mut world = World::up(PoolSpec::new(3..=16));
     for _ in 0..100 {
         world.offer(Priority::Normal, Some("hot"));
-        world.wait(millis(400));
-        let lease = world.leases.keys().next().copied();
-        lease.into_iter().for_each(|lease| world.done(lease));
+        world.offer(Priority::Normal, Some("hot"));
+        world.wait(millis(900));
+        let leases: Vec<_> = world.leases.keys().copied().collect();
+        leases.into_iter().for_each(|lease| world.done(lease));
     }
-    assert_eq!(world.workers.len(), 2, "{:?}", world.machine.info(world.now).decisions);
+    let info = world.machine.info(world.now);
+    assert!(info.wait_p95.is_some_and(|wait| wait >= millis(900)), "{:?}", info.wait_p95);
+    assert_eq!(world.workers.len(), 3, "{:?}", info.decisions);
+}
+
+#[test]
+fn a_shrink_leaves_a_fifth_of_the_workers_idle() {
+    let mut simulation = Simulation::new(pool(), millis(10));
+    simulation.send(Event::Resize(16..=16));
+    simulation.send(Event::Resize(2..=16));
+    simulation.set(Some(Load { work: millis(800), ..STEADY }));
+    simulation.run(secs(600));
+    assert_eq!(simulation.size(), 10, "eight are busy");
 }
 
 #[test]

@@ -212,7 +212,37 @@ async fn questions_that_only_look_like_a_cycle_are_answered() {
     });
     assert_eq!(flat(&a.ask(HOUR, first).await), Ok(2));
     tokio::time::sleep(SECOND).await;
-    assert_eq!(*heard.lock().expect("no test panics here"), Some(Ok(1)));
+    assert_eq!(heard.lock().expect("no test panics here").take(), Some(Ok(1)));
+    let last = Arc::clone(&heard);
+    // One further up that was answered: `b` asks on for `a`, and `x` has its answer.
+    let x = nodes(&runtime, ["x"]).await.remove(0);
+    let (to, back) = (b.clone(), x.clone());
+    let early = ask(move |context, reply| {
+        let back = back.clone();
+        let later = ask(move |context: &mut Context<'_, Node>, reply: Reply<Answer>| {
+            let back = back.clone();
+            context.effect("slow", HOUR, tokio::time::sleep(SECOND), move |_| {
+                then(move |context| {
+                    context.ask(&back, HOUR, ask(relay(Vec::new())), pass(reply.take()));
+                })
+            });
+        });
+        let note = Arc::clone(&heard);
+        context.ask(&to, HOUR, later, move |answer| {
+            *note.lock().expect("no test panics here") = Some(flat(&answer));
+            then(|_| {})
+        });
+        let _ = reply.send(Ok(3));
+    });
+    let early = Mutex::new(Some(early));
+    let to = a.clone();
+    let first = ask(move |context, reply| {
+        let early = early.lock().expect("no test panics here").take().expect("asked once");
+        context.ask(&to, HOUR, early, pass(reply));
+    });
+    assert_eq!(flat(&x.ask(HOUR, first).await), Ok(3));
+    tokio::time::sleep(2 * SECOND).await;
+    assert_eq!(last.lock().expect("no test panics here").take(), Some(Ok(1)));
     // Two agents of one name, in two runtimes.
     let twin = nodes(&other, ["a"]).await.remove(0);
     assert_eq!(along(vec![a.clone(), twin, b.clone()]).await, Ok(1));

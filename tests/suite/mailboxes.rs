@@ -10,7 +10,9 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use greenroom_core::mailbox::{MailboxSpec, Overflow};
-use greenroom_core::supervision::{Backoff, ChildSpec, ExitReason, Restart};
+use greenroom_core::supervision::{
+    Backoff, ChildSpec, ExitReason, Restart, Strategy, SupervisorSpec,
+};
 use greenroom_runtime::{
     Actor, AgentRef, AgentState, AskError, Context, DeadReason, Failure, Reply, Runtime,
     SendErrorKind,
@@ -212,6 +214,30 @@ async fn a_sender_that_gives_up_keeps_no_room() {
     settle().await;
     assert_eq!(*desk.seen.lock().expect("no test panics here"), [1, 2, 3, 4, 5, 6, 7]);
     end(desk.runtime).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn room_that_was_given_before_a_stop_is_no_room_after_it() {
+    let (runtime, seen) = (runtime().await, Seen::default());
+    let notes = Arc::clone(&seen);
+    let (clerk, start) =
+        runtime.child("clerk", MailboxSpec { capacity: 1, ..two(Overflow::Wait) }, {
+            move || Clerk { seen: Arc::clone(&notes) }
+        });
+    let spec = SupervisorSpec::new(Strategy::OneForOne);
+    let children = vec![(ChildSpec::worker("clerk"), start)];
+    let supervisor = runtime.supervise("desk", spec, children).await.expect("it starts");
+    assert_eq!(try_number(&clerk, 1), Ok(()));
+    let mut waits = Box::pin(clerk.send(Message::Number(2)));
+    assert!(poll_once(&mut waits).is_pending());
+    settle().await;
+    // It was given the room of the first, and has not looked.
+    supervisor.terminate_child("clerk").await.expect("it stops");
+    supervisor.restart_child("clerk").await.expect("it starts");
+    let refused = waits.await.expect_err("that was another life");
+    assert_eq!(refused.kind, SendErrorKind::Stopped);
+    assert_eq!(*seen.lock().expect("no test panics here"), [1]);
+    end(runtime).await;
 }
 
 #[tokio::test(start_paused = true)]

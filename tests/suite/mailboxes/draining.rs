@@ -41,6 +41,22 @@ async fn a_drained_agent_does_what_waits_and_takes_nothing_new() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_drained_agent_takes_nothing_new_whatever_its_policy() {
+    for overflow in [Overflow::RejectNewest, Overflow::DropOldest, Overflow::StopAgent] {
+        let desk = Desk::away(two(overflow)).await;
+        assert_eq!(try_number(&desk.clerk, 1), Ok(()));
+        let meanwhile = async {
+            settle().await;
+            assert_eq!(try_number(&desk.clerk, 2), Err(SendErrorKind::Stopped), "{overflow:?}");
+        };
+        let (drained, ()) = tokio::join!(drained(&desk, 2 * HOUR), meanwhile);
+        assert_eq!(drained, Ok(Drained::Done));
+        assert_eq!(*desk.seen.lock().expect("no test panics here"), [1]);
+        end(desk.runtime).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn draining_waits_for_work_under_way_and_for_what_a_crash_left() {
     let desk = Desk::new(MailboxSpec::default()).await;
     desk.clerk.try_send(Message::Work(1, 10 * SECOND)).expect("room");

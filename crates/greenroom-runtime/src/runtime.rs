@@ -7,6 +7,7 @@ pub(crate) mod census;
 pub(crate) mod clock;
 pub(crate) mod error;
 mod letters;
+mod looks;
 pub(crate) mod tasks;
 
 use std::fmt;
@@ -19,22 +20,16 @@ use greenroom_core::journal::Journal;
 use greenroom_core::mailbox::MailboxSpec;
 use greenroom_core::pool::PoolSpec;
 use greenroom_core::random::SplitMix64;
-use greenroom_core::supervision::{
-    AdminError, ChildInfo, ChildSpec, ExitReason, Restart, SupervisorSpec,
-};
+use greenroom_core::supervision::{AdminError, ChildSpec, ExitReason, Restart, SupervisorSpec};
 use greenroom_core::time::Clock;
-use greenroom_core::watchdog::Finding;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::actor::Actor;
 use crate::actor::address::AgentRef;
 use crate::actor::slot::{House, Slot};
 use crate::agents::single::AgentBuilder;
-use crate::feed::Feed;
-use crate::inspect::AgentInfo;
-use crate::inspect::facts::{Facts, Supervised};
+use crate::inspect::facts::Facts;
 use crate::inspect::registry::Registry;
-use crate::inspect::tree::Node;
 use crate::pool::{self, Job, Pool, PoolStartError};
 use crate::runtime::error::StartError;
 use crate::runtime::tasks::Tasks;
@@ -231,46 +226,6 @@ impl Runtime {
         let (slot, start) = self.agent_start(id.into(), "actor", mailbox, factory);
         self.show(&slot);
         (AgentRef::new(slot), Arc::new(start))
-    }
-
-    /// The application's own agents, in the order of their ids.
-    #[must_use]
-    pub fn agents(&self) -> Vec<AgentInfo> {
-        self.inner.registry.agents()
-    }
-
-    /// Everything that runs, as a tree: supervisors with what is below them, agents with what they do. It
-    /// takes at most about 40 ms, whatever hangs: a supervisor that does not answer is marked, and the agents
-    /// that it starts with are shown as their slots are.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future does no harm.
-    pub async fn tree(&self) -> Node {
-        crate::inspect::tree::tree(&self.inner.root).await
-    }
-
-    /// Every start, exit, restart and escalation from now on.
-    #[must_use]
-    pub fn supervision_events(&self) -> Feed<Supervised> {
-        self.inner.facts.supervision.read(self.inner.tasks.over())
-    }
-
-    /// What the [watchdog](RuntimeBuilder::watchdog) finds from now on; nothing without one.
-    #[must_use]
-    pub fn findings(&self) -> Feed<Finding> {
-        self.inner.facts.findings.read(self.inner.tasks.over())
-    }
-
-    /// The last 256 findings.
-    #[must_use]
-    pub fn recent_findings(&self) -> Vec<Finding> {
-        self.inner.facts.recent_findings()
-    }
-
-    /// The supervisors below the root, with their states.
-    pub async fn which_children(&self) -> Vec<ChildInfo> {
-        self.inner.root.which_children().await
     }
 
     /// The journal.

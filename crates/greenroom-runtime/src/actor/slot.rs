@@ -4,6 +4,7 @@
 //! a crash cannot reach them, and each incarnation reads on where the last one stopped.
 
 mod any;
+mod burial;
 mod held;
 mod room;
 mod vitals;
@@ -21,10 +22,10 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::actor::dead_letters::DeadReason;
-use crate::actor::dead_letters::ring::{DeadLetters, Notice};
-use crate::actor::envelope::{Envelope, Kind, Refused, Signal};
+use crate::actor::dead_letters::ring::DeadLetters;
+use crate::actor::envelope::{Envelope, Refused, Signal};
+use crate::inspect::AgentState;
 use crate::inspect::pulses::{Pulse, Pulses};
-use crate::inspect::{AgentInfo, AgentState};
 use crate::watch::tell;
 use room::permits_of;
 use vitals::Vitals;
@@ -345,54 +346,6 @@ impl<M: Send + 'static> Slot<M> {
         let mut inner = self.lock();
         inner.vitals.tick();
         inner.step = step;
-    }
-
-    pub(crate) fn info(&self) -> AgentInfo {
-        let inner = self.lock();
-        let (n_admitted, n_handled) = inner.mailbox.counts();
-        let (n_effects, n_timers) = inner.vitals.n_under_way();
-        AgentInfo {
-            id: self.id.clone(),
-            role: Arc::clone(&self.role),
-            state: inner.state,
-            generation: inner.generation,
-            n_queued: inner.mailbox.depth(),
-            n_queued_max: inner.mailbox.depth_max(),
-            n_admitted,
-            n_handled,
-            head_age: inner.mailbox.head().map(|head| head.enqueued_at.elapsed()),
-            in_flight: inner.vitals.in_flight,
-            timing: inner.vitals.timing(),
-            n_effects,
-            n_timers,
-            step: inner.step.clone(),
-            n_watchers: inner.watching.as_ref().map_or(0, |w| w.ending.n_waiting()),
-            last_exit: inner.watching.as_ref().and_then(|w| w.ending.last_exit().cloned()),
-        }
-    }
-
-    fn bury_leased(&self, lease: Lease<Envelope<M>>, reason: DeadReason) {
-        let envelope = self.lock().mailbox.discard(lease);
-        self.bury(envelope, reason);
-    }
-
-    /// Makes a message a dead letter and tells whoever waits for its answer.
-    fn bury(&self, envelope: Envelope<M>, reason: DeadReason) {
-        if let Some(question) = envelope.asked() {
-            // The verdict is out before the reply inside the message goes away, and also when it does not.
-            let _ = question.verdict.set(reason.clone());
-        }
-        if self.is_leasing && envelope.asked().is_some() {
-            return;
-        }
-        let Envelope { message, kind, n_deliveries, .. } = envelope;
-        let is_ask = kind == Kind::Ask;
-        let notice = Notice { to: self.id.clone(), reason, n_deliveries, is_ask };
-        // The outcome of an incarnation's work is for no other one.
-        let keeps = self.spec.keeps_dead_letters && kind != Kind::Outcome;
-        let (kept, dropped) = if keeps { (Some(message), None) } else { (None, Some(message)) };
-        drop(dropped);
-        self.dead_letters.push(notice, kept);
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner<M>> {

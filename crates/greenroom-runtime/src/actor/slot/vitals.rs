@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{Inner, Slot};
 use crate::inspect::pulses::Pulse;
-use crate::inspect::{AgentState, InFlight};
+use crate::inspect::{AgentInfo, AgentState, InFlight};
 
 /// What an agent is doing, and did.
 #[derive(Default)]
@@ -112,6 +112,30 @@ impl<M> Inner<M> {
 }
 
 impl<M: Send + 'static> Slot<M> {
+    pub(crate) fn info(&self) -> AgentInfo {
+        let inner = self.lock();
+        let (n_admitted, n_handled) = inner.mailbox.counts();
+        let (n_effects, n_timers) = inner.vitals.n_under_way();
+        AgentInfo {
+            id: self.id.clone(),
+            role: Arc::clone(&self.role),
+            state: inner.state,
+            generation: inner.generation,
+            n_queued: inner.mailbox.depth(),
+            n_queued_max: inner.mailbox.depth_max(),
+            n_admitted,
+            n_handled,
+            head_age: inner.mailbox.head().map(|head| head.enqueued_at.elapsed()),
+            in_flight: inner.vitals.in_flight,
+            timing: inner.vitals.timing(),
+            n_effects,
+            n_timers,
+            step: inner.step.clone(),
+            n_watchers: inner.watching.as_ref().map_or(0, |w| w.ending.n_waiting()),
+            last_exit: inner.watching.as_ref().and_then(|w| w.ending.last_exit().cloned()),
+        }
+    }
+
     /// Makes the counters of the incarnation's work known.
     pub(crate) fn count(&self, n_effects: &Arc<AtomicUsize>, n_timers: &Arc<AtomicUsize>) {
         let (n_effects, n_timers) = (Arc::clone(n_effects), Arc::clone(n_timers));

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use greenroom::{Actor, Context, Failure, Persistent, PersistentSpec, Reply, Runtime};
+use greenroom::{Actor, Context, Failure, Persistent, PersistentSpec, Reply, Runtime, VirtualSpec};
 use serde::{Deserialize, Serialize};
 
 /// A purse. Its state is a fold of events.
@@ -74,6 +74,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let _ = purse.crash_on_purpose();
     let n_coins = purse.ask(second, Message::Count).await?;
     println!("{n_coins} coins after {} restart", purse.info().n_restarts());
+
+    // A purse for everybody, of which at most a thousand are in memory.
+    let spec = VirtualSpec::idle_after(Duration::from_secs(300)).live_max(1_000);
+    let purses = runtime.virtual_actors("purses", spec, |_name| Purse::default()).await?;
+    purses.ask("ann", second, |reply| Message::Put(7, reply)).await?;
+    let _ = purses.get("ann").passivate(); // as if she had been away for five minutes
+    let n_coins = purses.ask("ann", second, Message::Count).await?;
+    println!("{n_coins} coins of Ann's");
     runtime.shutdown().await;
     Ok(())
 }

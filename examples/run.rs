@@ -73,5 +73,5 @@ fn a_running_system_is_looked_at() {
 
 #[test]
 fn a_persistent_actor_has_its_coins_after_a_crash() {
-    check("persistent_actor", &["42 coins", "42 coins after 1 restart"]);
+    check("persistent_actor", &["42 coins", "42 coins after 1 restart", "7 coins of Ann's"]);
 }

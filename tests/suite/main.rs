@@ -22,5 +22,6 @@ mod supervision;
 mod support;
 mod teams;
 mod testing;
+mod virtual_actors;
 mod watchdog;
 mod watching;

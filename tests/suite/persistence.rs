@@ -64,7 +64,7 @@ impl MoodyJournal {
         loaded.into_iter().map(|recorded| recorded.event).collect()
     }
 
-    fn fail_loads(&self, n: usize) {
+    pub(crate) fn fail_loads(&self, n: usize) {
         self.n_bad_loads.store(n, Ordering::Relaxed);
     }
 }

@@ -29,6 +29,7 @@ pub mod join;
 
 pub mod agent;
 pub mod alive;
+pub mod directory;
 pub mod fanout;
 pub mod fault;
 pub mod mailbox;

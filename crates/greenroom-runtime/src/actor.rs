@@ -125,6 +125,7 @@ pub struct Context<'a, A: Actor> {
     pub(crate) question: Option<Arc<Question>>,
     pub(crate) delivery: u32,
     pub(crate) is_stopping: bool,
+    pub(crate) wants_rest: bool,
     pub(crate) ledger: Ledger<A>,
 }
 
@@ -171,6 +172,12 @@ impl<A: Actor> Context<'_, A> {
     /// Ends the incarnation in an orderly way once the hook has returned and what it recorded is stored.
     pub fn stop(&mut self) {
         self.is_stopping = true;
+    }
+
+    /// Unloads a virtual actor as soon as nothing waits in its mailbox and nothing is under way, without
+    /// the time that it would be left idle. An actor of another kind is not unloaded.
+    pub fn passivate(&mut self) {
+        self.wants_rest = true;
     }
 
     /// Starts work that the hook does not wait for. Its outcome comes back as a message, in the lane that

@@ -95,6 +95,8 @@ pub enum AgentState {
     Restarting,
     /// It has stopped for good.
     Stopped,
+    /// It was unloaded, and its next message activates it.
+    Passive,
 }
 
 impl fmt::Display for AgentState {
@@ -104,6 +106,7 @@ impl fmt::Display for AgentState {
             Self::Running => "running",
             Self::Restarting => "restarting",
             Self::Stopped => "stopped",
+            Self::Passive => "passive",
         })
     }
 }

@@ -8,6 +8,7 @@ mod supervisor;
 
 mod fan_out;
 mod persist;
+mod virtual_actors;
 
 mod journalled;
 
@@ -50,6 +51,8 @@ pub use supervisor::{Drained, Ignored, RactorChild, Start, StartFuture, Subject,
 pub use team::specialist::Task;
 pub use team::{Team, TeamBuilder};
 pub use watch::{Down, WatchId};
+
+pub use virtual_actors::{AtLimit, VirtualActors, VirtualInfo, VirtualRef, VirtualSpec};
 
 /// What cancels work: see [`Context::cancellation`].
 pub use tokio_util::sync::CancellationToken;

@@ -176,7 +176,7 @@ impl Runtime {
     ) -> (Arc<Slot<A::Message>>, PersistentStart<A>) {
         let PersistentSpec { child, mailbox, snapshot_every } = spec;
         let (slot, start) = self.agent_start(child.id.clone(), "actor", mailbox, factory);
-        let persistence = Persistence::new(self, child.id, snapshot_every);
+        let persistence = Persistence::of(self, snapshot_every)(child.id);
         (slot, PersistentStart::new(start, persistence))
     }
 }

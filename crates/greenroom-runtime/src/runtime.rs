@@ -20,7 +20,9 @@ use greenroom_core::journal::Journal;
 use greenroom_core::mailbox::MailboxSpec;
 use greenroom_core::pool::PoolSpec;
 use greenroom_core::random::SplitMix64;
-use greenroom_core::supervision::{AdminError, ChildSpec, ExitReason, Restart, SupervisorSpec};
+use greenroom_core::supervision::{
+    AdminError, ChildSpec, ExitReason, Restart, Strategy, SupervisorSpec,
+};
 use greenroom_core::time::Clock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -33,8 +35,10 @@ use crate::inspect::registry::Registry;
 use crate::pool::{self, Job, Pool, PoolStartError};
 use crate::runtime::error::StartError;
 use crate::runtime::tasks::Tasks;
-use crate::supervisor::{AgentStart, Observer, Start, SupervisorRef, SupervisorStart};
+use crate::supervisor::{AgentStart, Observer, OnClosed, Start, SupervisorRef, SupervisorStart};
 use crate::team::TeamBuilder;
+
+use builder::subtree;
 
 pub use builder::RuntimeBuilder;
 
@@ -289,7 +293,7 @@ impl Runtime {
         Slot::new(id, role.into(), mailbox, self.house())
     }
 
-    /// What the slots of this runtime share.
+    /// What the slots of this runtime share. It does not keep the runtime.
     pub(crate) fn house(&self) -> House {
         self.inner.house.clone()
     }
@@ -302,6 +306,31 @@ impl Runtime {
     /// A handle for what the runtime owns, which must not keep it alive.
     pub(crate) fn downgrade(&self) -> WeakRuntime {
         WeakRuntime(Arc::downgrade(&self.inner))
+    }
+
+    /// Starts supervisors that share the children of one kind, below one of their own in the team.
+    pub(crate) async fn supervise_partitions(
+        &self,
+        id: AgentId,
+        partitions: &[SupervisorRef],
+        spec: &SupervisorSpec,
+        on_closed: OnClosed,
+    ) -> Result<(), AdminError> {
+        let (tasks, observer) = (&self.inner.tasks, self.observer());
+        let children = partitions.iter().map(|partition| {
+            subtree(partition, spec.clone(), tasks, &observer, self.next_random())
+        });
+        let start = SupervisorStart {
+            handle: SupervisorRef::new(id.clone()),
+            spec: SupervisorSpec::new(Strategy::OneForOne),
+            children: children.collect(),
+            tasks: tasks.clone(),
+            observer: Arc::clone(&observer),
+            seed: self.next_random(),
+            on_closed: Some(on_closed),
+        };
+        self.inner.team.start_child(ChildSpec::supervisor(id), Arc::new(start)).await?;
+        Ok(())
     }
 
     pub(crate) fn agent_start<A: Actor>(

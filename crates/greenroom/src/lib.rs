@@ -25,6 +25,6 @@ pub use greenroom_retrieval::{Corpus, CorpusOptions};
 pub use greenroom_runtime::{
     Actor, Agent, AgentRef, Branch, BranchError, Context, Down, Failure, Feed, Gathered, Job,
     JobReply, PanicLocations, Persistent, PersistentSpec, Pool, PoolError, Reply, Run, RunEvent,
-    Runtime, Task, Team, Told, WatchId,
+    Runtime, Task, Team, Told, VirtualActors, VirtualRef, VirtualSpec, WatchId,
 };
 pub use greenroom_tools::builtin;

@@ -18,6 +18,7 @@ use crate::actor::question::{Origin, Question};
 use crate::actor::slot::Slot;
 use crate::actor::trail::Trail;
 use crate::inspect::AgentInfo;
+use crate::virtual_actors::Absent;
 use crate::watch::{Down, Mortal};
 
 pub use error::{AskError, RedeliverError, SendError, SendErrorKind};
@@ -78,10 +79,31 @@ impl<M: Send + 'static> AgentRef<M> {
     ///
     /// As [`AgentRef::send`].
     pub async fn send_timeout(&self, message: M, deadline: Duration) -> Result<(), SendError<M>> {
-        match self.slot.room(deadline).await {
-            Ok(room) => room.send(Envelope::bare(message)).map_err(handed_back),
-            Err(kind) => Err(SendError { kind, message }),
+        self.deliver(Envelope::bare(message), deadline).await.map_err(handed_back)
+    }
+
+    /// Puts a message into the mailbox once there is room. One for a virtual actor that was unloaded
+    /// meanwhile goes to its next activation.
+    async fn deliver(
+        &self,
+        envelope: Envelope<M>,
+        wait: Duration,
+    ) -> Result<(), Refused<Envelope<M>>> {
+        let begun = Instant::now();
+        let mut sent = deliver_to(&self.slot, envelope, wait).await;
+        let Some(home) = self.slot.home() else { return sent };
+        for _ in 0..MOVES_MAX {
+            let Err(Refused::Stopped(envelope)) = sent else { return sent };
+            let left = wait.saturating_sub(begun.elapsed());
+            let live = Arc::clone(home).live(self.slot.id().clone());
+            let live = tokio::time::timeout(left, live).await.unwrap_or(Err(Absent::Crowded));
+            sent = match live {
+                Ok(slot) => deliver_to(&slot, envelope, left).await,
+                Err(Absent::Stopped) => return Err(Refused::Stopped(envelope)),
+                Err(Absent::Crowded) => return Err(Refused::Crowded(envelope)),
+            };
         }
+        sent
     }
 
     /// Sends a message if there is room for it.
@@ -180,14 +202,11 @@ impl<M: Send + 'static> AgentRef<M> {
         let guard = question.gone.clone().drop_guard();
         let envelope = Envelope::ask(message, Arc::clone(&question));
         // The question's own deadline bounds the wait.
-        let sent = match self.slot.room(Duration::MAX).await {
-            Ok(room) => room.send(envelope).map_err(|refused| refused.kind()),
-            Err(kind) => Err(kind),
-        };
-        match sent {
+        match self.deliver(envelope, Duration::MAX).await {
             Ok(()) => {}
-            Err(SendErrorKind::Full) => return Err(AskError::Full),
-            Err(SendErrorKind::Stopped) => return Err(AskError::Dead(DeadReason::Stopped)),
+            Err(Refused::Full(_)) => return Err(AskError::Full),
+            Err(Refused::Stopped(_)) => return Err(AskError::Dead(DeadReason::Stopped)),
+            Err(Refused::Crowded(_)) => return Err(AskError::Crowded),
         }
         let answer = tokio::select! {
             biased;
@@ -288,6 +307,21 @@ impl<M> Clone for AgentRef<M> {
 impl<M: Send + 'static> fmt::Debug for AgentRef<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("AgentRef").field(self.slot.id()).finish()
+    }
+}
+
+/// How often one message may find that its actor was unloaded just before.
+const MOVES_MAX: usize = 16;
+
+async fn deliver_to<M: Send + 'static>(
+    slot: &Slot<M>,
+    envelope: Envelope<M>,
+    wait: Duration,
+) -> Result<(), Refused<Envelope<M>>> {
+    match slot.room(wait).await {
+        Ok(room) => room.send(envelope),
+        Err(SendErrorKind::Stopped) => Err(Refused::Stopped(envelope)),
+        Err(_) => Err(Refused::Full(envelope)),
     }
 }
 

@@ -48,6 +48,11 @@ pub enum DeadReason {
     Displaced,
     /// The agent stopped for good.
     Stopped,
+    /// The virtual actor could not be started.
+    NotStarted {
+        /// Why the last start failed.
+        cause: ExitReason,
+    },
 }
 
 impl DeadReason {
@@ -60,6 +65,7 @@ impl DeadReason {
             Self::Cancelled => "cancelled",
             Self::Displaced => "displaced",
             Self::Stopped => "stopped",
+            Self::NotStarted { .. } => "not started",
         }
     }
 }
@@ -72,6 +78,7 @@ impl fmt::Display for DeadReason {
             Self::Cancelled => f.write_str("whoever asked has gone"),
             Self::Displaced => f.write_str("the mailbox was full"),
             Self::Stopped => f.write_str("the agent has stopped"),
+            Self::NotStarted { cause } => write!(f, "the agent did not start: {cause}"),
         }
     }
 }

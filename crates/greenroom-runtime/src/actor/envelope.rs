@@ -22,6 +22,8 @@ pub(crate) enum Signal {
     Crash,
     /// End for this reason.
     Fail(ExitReason),
+    /// Be unloaded, if there is nothing to do.
+    Rest,
     /// The journal has answered to the append that is under way.
     Stored(Answer),
 }
@@ -61,6 +63,7 @@ pub(crate) enum Kind {
 pub(crate) enum Refused<M> {
     Full(M),
     Stopped(M),
+    Crowded(M),
 }
 
 impl<M> Refused<M> {
@@ -68,12 +71,13 @@ impl<M> Refused<M> {
         match self {
             Self::Full(_) => SendErrorKind::Full,
             Self::Stopped(_) => SendErrorKind::Stopped,
+            Self::Crowded(_) => SendErrorKind::Crowded,
         }
     }
 
     pub(crate) fn into_inner(self) -> M {
         match self {
-            Self::Full(message) | Self::Stopped(message) => message,
+            Self::Full(message) | Self::Stopped(message) | Self::Crowded(message) => message,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The shell: one incarnation of an agent as a ractor actor. It feeds messages to the user's hooks and
 //! turns their panics and failures into exits with a reason.
 
+mod resting;
 mod storing;
 
 use std::any::type_name;
@@ -26,6 +27,8 @@ use crate::persist::{Keeper, Ledger, Persistence};
 use crate::runtime::census::CountedActor;
 use crate::runtime::tasks::Tasks;
 use crate::supervisor::{StartFuture, start_reason};
+
+pub(crate) use resting::Tenancy;
 
 /// Messages handled in one go before others on the same thread have a turn.
 const BATCH: usize = 32;
@@ -61,6 +64,8 @@ pub(crate) struct Shell<A: Actor> {
     tasks: Tasks,
     factory: Factory<A>,
     persistence: Option<Arc<Persistence<A>>>,
+    /// The family that the agent belongs to.
+    tenancy: Option<Arc<dyn Tenancy>>,
 }
 
 impl<A: Actor> Shell<A> {
@@ -68,8 +73,8 @@ impl<A: Actor> Shell<A> {
         let token = CancellationToken::new();
         let guard = token.clone().drop_guard();
         let counted = tasks.count_actor(slot.id());
-        let persistence = None;
-        Self { slot, token, _guard: guard, _counted: counted, tasks, factory, persistence }
+        let (persistence, tenancy) = (None, None);
+        Self { slot, token, _guard: guard, _counted: counted, tasks, factory, persistence, tenancy }
     }
 
     /// Lets the incarnation journal its state.
@@ -103,6 +108,10 @@ pub(crate) struct Life<A: Actor> {
     keeper: Option<Box<Keeper<A>>>,
     /// It stops once everything is stored.
     is_stopping: bool,
+    /// It is to be unloaded as soon as it has nothing to do.
+    wants_rest: bool,
+    /// It has said that it has nothing to do.
+    is_resting: bool,
 }
 
 impl<A: Actor> Life<A> {
@@ -166,6 +175,8 @@ impl<A: Actor> ractor::Actor for Shell<A> {
                 is_fresh: true,
                 keeper,
                 is_stopping: false,
+                wants_rest: false,
+                is_resting: false,
             };
             let deeds = self.started(&mut life)?;
             Ok((life, deeds))
@@ -177,6 +188,7 @@ impl<A: Actor> ractor::Actor for Shell<A> {
         }
         self.begun(&myself, &mut life, deeds)?;
         self.slot.attach(myself.clone());
+        self.move_in(&myself);
         Self::stop_if_stored(&myself, &life);
         Ok(life)
     }
@@ -193,8 +205,9 @@ impl<A: Actor> ractor::Actor for Shell<A> {
             tokio::task::yield_now().await;
         }
         let mut handled = Ok(());
+        let is_asked = matches!(signal, Signal::Rest);
         match signal {
-            Signal::Wake => {}
+            Signal::Wake | Signal::Rest => {}
             Signal::Stored(answer) => handled = self.go_on(&myself, life, answer),
             // The next message is the one in flight when the fault strikes; with none waiting, the
             // incarnation crashes between messages.
@@ -206,7 +219,10 @@ impl<A: Actor> ractor::Actor for Shell<A> {
             handled = self.handle_batch(&myself, life, held.waited().await);
         }
         match &handled {
-            Ok(_) => Self::stop_if_stored(&myself, life),
+            Ok(_) => {
+                Self::stop_if_stored(&myself, life);
+                self.rest(&myself, life, is_asked);
+            }
             Err(Ended(reason)) => {
                 let generation = life.effects.generation;
                 self.slot.crashed_held(generation, reason);
@@ -241,11 +257,13 @@ impl<A: Actor> Shell<A> {
             question: None,
             delivery: 0,
             is_stopping: false,
+            wants_rest: false,
             ledger: Ledger::new(life.keeper.is_some(), false),
         };
         life.actor.started(&mut context)?;
         context.effects.check()?;
         life.is_stopping = context.is_stopping;
+        life.wants_rest = context.wants_rest;
         context.ledger.close()
     }
 
@@ -295,6 +313,7 @@ impl<A: Actor> Shell<A> {
                 question: envelope.question.clone(),
                 delivery: lease.delivery,
                 is_stopping: false,
+                wants_rest: false,
                 ledger: Ledger::new(life.keeper.is_some(), lease.place == Place::Stored),
             };
             let actor = &mut life.actor;
@@ -311,6 +330,7 @@ impl<A: Actor> Shell<A> {
                 })
             });
             life.is_stopping |= context.is_stopping;
+            life.wants_rest |= context.wants_rest;
             match handled {
                 Ok(deeds) => self.handled(myself, life, lease, deeds)?,
                 Err(reason) => {

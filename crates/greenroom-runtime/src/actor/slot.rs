@@ -6,6 +6,7 @@
 mod any;
 mod burial;
 mod held;
+mod resting;
 mod room;
 mod vitals;
 mod watching;
@@ -32,6 +33,7 @@ use vitals::Vitals;
 use watching::Watching;
 
 pub(crate) use any::AnySlot;
+pub(crate) use resting::Home;
 pub(crate) use vitals::Work;
 pub(crate) use watching::WATCHES_MAX;
 
@@ -56,6 +58,8 @@ pub(crate) struct Slot<M> {
     pulse: Pulse,
     /// See [`House::is_leasing`].
     is_leasing: bool,
+    /// Where the next activation of a virtual actor is found.
+    home: Option<Arc<dyn Home<M>>>,
     inner: Mutex<Inner<M>>,
 }
 
@@ -79,6 +83,17 @@ struct Inner<M> {
 
 impl<M: Send + 'static> Slot<M> {
     pub(crate) fn new(id: AgentId, role: Arc<str>, spec: MailboxSpec, house: House) -> Arc<Self> {
+        Self::with_home(id, role, spec, house, None)
+    }
+
+    /// A slot of one activation of an actor that may have others.
+    pub(crate) fn with_home(
+        id: AgentId,
+        role: Arc<str>,
+        spec: MailboxSpec,
+        house: House,
+        home: Option<Arc<dyn Home<M>>>,
+    ) -> Arc<Self> {
         let inner = Inner {
             mailbox: Mailbox::new(spec),
             permits: permits_of(&spec),
@@ -94,7 +109,7 @@ impl<M: Send + 'static> Slot<M> {
         };
         let House { dead_letters, faults, pulses, is_leasing } = house;
         let (pulse, inner) = (pulses.take(), Mutex::new(inner));
-        let slot = Self { id, role, spec, dead_letters, faults, pulse, is_leasing, inner };
+        let slot = Self { id, role, spec, dead_letters, faults, pulse, is_leasing, home, inner };
         let slot = Arc::new(slot);
         pulses.own(slot.pulse.key(), Arc::downgrade(&slot) as Weak<dyn AnySlot>);
         slot
@@ -218,7 +233,10 @@ impl<M: Send + 'static> Slot<M> {
             inner.is_rung = false;
             inner.vitals.in_flight = None;
             inner.vitals.rest(&self.pulse);
-            inner.state = state;
+            // What was unloaded stays so.
+            if inner.state != AgentState::Passive {
+                inner.state = state;
+            }
         }
     }
 
@@ -317,12 +335,19 @@ impl<M: Send + 'static> Slot<M> {
     /// The agent has stopped for good: nothing more is accepted, what waits is dead, and those who watch
     /// are told.
     pub(crate) fn close(&self, reason: &ExitReason) {
+        self.close_as(&DeadReason::Stopped, reason);
+    }
+
+    /// As [`Slot::close`]; this is why the messages are dead.
+    pub(crate) fn close_as(&self, dead: &DeadReason, reason: &ExitReason) {
         let (left, ended, watches) = {
             let mut inner = self.lock();
             let watching = inner.watching.get_or_insert_default();
             let (ended, watches) = (watching.ending.end(reason), watching.take_all());
             inner.bell = None;
-            inner.state = AgentState::Stopped;
+            if inner.state != AgentState::Passive {
+                inner.state = AgentState::Stopped;
+            }
             inner.step = None;
             inner.permits.close();
             if let Some(drained) = inner.drained.take() {
@@ -332,7 +357,7 @@ impl<M: Send + 'static> Slot<M> {
         };
         drop(watches);
         for envelope in left {
-            self.bury(envelope, DeadReason::Stopped);
+            self.bury(envelope, dead.clone());
         }
         tell(&self.id, ended);
     }

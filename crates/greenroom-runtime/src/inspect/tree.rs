@@ -203,7 +203,7 @@ fn unseen(id: &AgentId, kind: ChildKind, subject: &Subject) -> Node {
         AgentState::Starting => NodeState::Starting,
         AgentState::Running => NodeState::Running,
         AgentState::Restarting => NodeState::Restarting,
-        AgentState::Stopped => NodeState::Stopped,
+        AgentState::Stopped | AgentState::Passive => NodeState::Stopped,
     });
     Node {
         id: id.clone(),

@@ -111,10 +111,24 @@ pub(crate) struct Persistence<A> {
 }
 
 impl<A: Persistent> Persistence<A> {
-    pub(crate) fn new(runtime: &Runtime, agent: AgentId, snapshot_every: u64) -> Self {
+    /// Makes what agents of one kind need, without the runtime, which may end before them.
+    pub(crate) fn of(
+        runtime: &Runtime,
+        snapshot_every: u64,
+    ) -> impl Fn(AgentId) -> Self + Send + Sync + 'static {
+        let (journal, clock) = (runtime.journal(), runtime.clock());
+        move |agent| Self::new(Arc::clone(&journal), Arc::clone(&clock), agent, snapshot_every)
+    }
+
+    fn new(
+        journal: Arc<dyn Journal>,
+        clock: Arc<dyn Clock>,
+        agent: AgentId,
+        snapshot_every: u64,
+    ) -> Self {
         Self {
-            journal: runtime.journal(),
-            clock: runtime.clock(),
+            journal,
+            clock,
             stream: StreamId::of_agent(agent),
             snapshot_every,
             restore: |actor, state| {

@@ -224,7 +224,7 @@ fn observer(facts: &Arc<Facts>) -> Observer {
     })
 }
 
-fn subtree(
+pub(super) fn subtree(
     handle: &SupervisorRef,
     spec: SupervisorSpec,
     tasks: &Tasks,

@@ -140,7 +140,10 @@ impl Actor for SupervisorShell {
         event: ractor::SupervisionEvent,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
-        if let (Some(reason), Some(id)) = (exit_reason(&event), event.actor_id()) {
+        let seen = (exit_reason(&event), event.actor_id());
+        // A killed actor's state is in the event. It is dropped before the next incarnation begins.
+        drop(event);
+        if let (Some(reason), Some(id)) = seen {
             state.exited(id, reason)?;
         }
         Ok(())

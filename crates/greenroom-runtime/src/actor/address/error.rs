@@ -32,6 +32,8 @@ pub enum SendErrorKind {
     Full,
     /// The agent has stopped for good, or takes nothing new because it is being drained.
     Stopped,
+    /// As many virtual actors are live as may be, and none of them makes room.
+    Crowded,
 }
 
 impl fmt::Display for SendErrorKind {
@@ -39,6 +41,7 @@ impl fmt::Display for SendErrorKind {
         f.write_str(match self {
             Self::Full => "the mailbox is full",
             Self::Stopped => "the agent has stopped",
+            Self::Crowded => "as many actors are live as may be",
         })
     }
 }
@@ -76,6 +79,9 @@ pub enum AskError {
         /// The agents from the one that waits to itself, each of which asked the next.
         path: Vec<AgentId>,
     },
+    /// As many virtual actors are live as may be, and none of them makes room.
+    #[error("as many actors are live as may be")]
+    Crowded,
     /// The asker's own work was cancelled.
     #[error("cancelled")]
     Cancelled,

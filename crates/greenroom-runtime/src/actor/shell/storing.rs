@@ -87,6 +87,7 @@ impl<A: Actor> Shell<A> {
                 question: entry.question.clone(),
                 delivery: entry.delivery,
                 is_stopping: false,
+                wants_rest: false,
                 ledger: Ledger::new(true, false),
             };
             let actor = &mut life.actor;
@@ -96,6 +97,7 @@ impl<A: Actor> Shell<A> {
                 context.ledger.close()
             });
             life.is_stopping |= context.is_stopping;
+            life.wants_rest |= context.wants_rest;
             keeper.record(
                 ticket,
                 deeds.map_err(Ended)?,

@@ -33,7 +33,7 @@ impl Runtime {
         self.inner.facts.supervision.read(self.inner.tasks.over())
     }
 
-    /// What the [watchdog](RuntimeBuilder::watchdog) finds from now on; nothing without one.
+    /// What the [watchdog](crate::RuntimeBuilder::watchdog) finds from now on; nothing without one.
     #[must_use]
     pub fn findings(&self) -> Feed<Finding> {
         self.inner.facts.findings.read(self.inner.tasks.over())

@@ -271,6 +271,21 @@ async fn nobody_is_unloaded_who_has_something_under_way() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nobody_is_unloaded_while_a_snapshot_is_stored() {
+    let shop = Shop::open(idle_after(MINUTE).snapshot_every(1)).await;
+    shop.journal.set(Mood::Slow(10 * SECOND));
+    assert_eq!(shop.deposit("a", 1).await, Ok(1));
+    assert!(shop.customers.get("a").passivate());
+    settle().await;
+    shop.check("a", 1, 0);
+    tokio::time::sleep(10 * SECOND).await;
+    assert!(shop.customers.get("a").passivate());
+    settle().await;
+    shop.check("", 1, 1);
+    shop.close().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn senders_at_once_activate_one_incarnation_and_keep_their_order() {
     let shop = Shop::open(idle_after(MINUTE)).await;
     let senders = (0..50).map(|sender| {
@@ -397,6 +412,7 @@ async fn a_crash_during_unloading_loses_nothing() {
     shop.world.n_bad_stops.store(1, Ordering::Relaxed);
     let (customer, leaves) = (shop.customers.get("a"), Arc::clone(&shop.world.leaves));
     assert!(customer.passivate());
+    let since = tokio::time::Instant::now();
     // A task of its own runs before the supervisor hears of the end.
     let mut sender = JoinSet::new();
     sender.spawn(async move {
@@ -409,6 +425,7 @@ async fn a_crash_during_unloading_loses_nothing() {
     assert_eq!(state, Some(AgentState::Passive), "it is not gone yet");
     assert!(matches!(balances, (Ok(_), Ok(_))), "{balances:?}");
     assert_eq!(shop.balance("a").await, Ok(6));
+    assert!(since.elapsed() < SECOND, "nobody is left over, to be idle for a minute");
     assert!(shop.runtime.dead_letters().is_empty());
     shop.check("a", 2, 1);
     shop.close().await;

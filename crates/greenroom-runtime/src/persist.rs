@@ -93,6 +93,9 @@ impl<A: Persistent> Context<'_, A> {
     }
 }
 
+/// How many events are stored between two snapshots, unless a spec says otherwise.
+pub(crate) const SNAPSHOT_EVERY: u64 = 100;
+
 /// How a persistent actor is started.
 #[derive(Debug, Clone)]
 #[must_use]
@@ -108,7 +111,7 @@ impl PersistentSpec {
         Self {
             child: ChildSpec::worker(id.into()),
             mailbox: MailboxSpec::default(),
-            snapshot_every: 100,
+            snapshot_every: SNAPSHOT_EVERY,
         }
     }
 

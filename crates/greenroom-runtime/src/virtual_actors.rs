@@ -20,7 +20,7 @@ use crate::Runtime;
 use crate::actor::address::{AgentRef, AskError, Reply, SendError, SendErrorKind};
 use crate::actor::dead_letters::DeadReason;
 use crate::inspect::AgentInfo;
-use crate::persist::Persistent;
+use crate::persist::{Persistent, SNAPSHOT_EVERY};
 pub(crate) use family::Absent;
 use family::Family;
 
@@ -61,8 +61,8 @@ impl VirtualSpec {
             live_max: 10_000,
             at_limit: AtLimit::Wait,
             mailbox: MailboxSpec::default(),
-            snapshot_every: 100,
-            child: ChildSpec::worker("").intensity(Intensity::new(30, Duration::from_secs(60))),
+            snapshot_every: SNAPSHOT_EVERY,
+            child: ChildSpec::worker("").intensity(Intensity::OF_AN_AGENT),
         }
     }
 

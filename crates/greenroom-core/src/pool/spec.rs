@@ -100,7 +100,7 @@ impl PoolSpec {
             ageing: Duration::from_secs(10),
             tuning: Tuning::default(),
             backoff: Backoff::new(Duration::from_millis(10), Duration::from_secs(10)),
-            intensity: Intensity::new(30, Duration::from_secs(60)),
+            intensity: Intensity::OF_AN_AGENT,
         }
     }
 

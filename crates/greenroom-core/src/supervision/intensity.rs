@@ -15,6 +15,10 @@ pub struct Intensity {
 }
 
 impl Intensity {
+    /// What one agent is allowed unless it is given another limit: 30 restarts in 60 seconds. One that
+    /// exceeds it is given up alone.
+    pub const OF_AN_AGENT: Self = Self::new(30, Duration::from_secs(60));
+
     /// At most `restarts_max` restarts in `period`.
     #[must_use]
     pub const fn new(restarts_max: u32, period: Duration) -> Self {

@@ -132,7 +132,7 @@ impl RuntimeBuilder {
         let tasks = Tasks::new(Panics(self.panic_locations));
         let facts = Arc::new(Facts::default());
         let observer = observer(&facts);
-        let each = Some(Intensity::new(30, Duration::from_secs(60)));
+        let each = Some(Intensity::OF_AN_AGENT);
         let team = SupervisorRef::with_child_intensity("team".into(), each);
         let names = (0..PARTITIONS).map(|i| AgentId::new(format!("runs-{i}")));
         let partitions: Vec<_> = names.map(SupervisorRef::new).collect();

@@ -85,3 +85,34 @@ async fn asks_are_answered_as_documented() {
     );
     end(runtime).await;
 }
+
+/// Asks for a crash of its own while the next message is already behind the one that it handles.
+struct Saboteur;
+
+enum Order {
+    AskForACrash,
+    Deliveries(Reply<u32>),
+}
+
+impl Actor for Saboteur {
+    type Message = Order;
+
+    fn handle(&mut self, message: &Order, context: &mut Context<'_, Self>) -> Result<(), Failure> {
+        match message {
+            Order::AskForACrash => assert!(context.me().crash_on_purpose()),
+            Order::Deliveries(reply) => drop(reply.send(context.delivery())),
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_on_purpose_meets_the_next_message_also_within_a_batch() {
+    let runtime = runtime().await;
+    let saboteur = runtime.spawn("saboteur", || Saboteur).await.expect("it starts");
+    saboteur.send(Order::AskForACrash).await.expect("it lives");
+    assert_eq!(saboteur.ask(SOON, Order::Deliveries).await, Ok(2));
+    assert_eq!(saboteur.ask(SOON, Order::Deliveries).await, Ok(1), "one crash, and no more");
+    assert_eq!(saboteur.info().n_restarts(), 1);
+    end(runtime).await;
+}

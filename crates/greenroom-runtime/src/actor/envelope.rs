@@ -18,8 +18,6 @@ use crate::watch::WatchId;
 pub(crate) enum Signal {
     /// There are messages.
     Wake,
-    /// Panic in the next handler, as a fault on purpose.
-    Crash,
     /// End for this reason.
     Fail(ExitReason),
     /// Be unloaded, if there is nothing to do.

@@ -101,7 +101,6 @@ impl<A: Actor> fmt::Debug for Shell<A> {
 pub(crate) struct Life<A: Actor> {
     actor: A,
     effects: Effects<A::Message>,
-    crashes_next: bool,
     /// No signal has been handled.
     is_fresh: bool,
     /// The incarnation's end of its stream, when its state is journalled.
@@ -171,7 +170,6 @@ impl<A: Actor> ractor::Actor for Shell<A> {
             let mut life = Life {
                 actor,
                 effects,
-                crashes_next: false,
                 is_fresh: true,
                 keeper,
                 is_stopping: false,
@@ -209,9 +207,6 @@ impl<A: Actor> ractor::Actor for Shell<A> {
         match signal {
             Signal::Wake | Signal::Rest => {}
             Signal::Stored(answer) => handled = self.go_on(&myself, life, answer),
-            // The next message is the one in flight when the fault strikes; with none waiting, the
-            // incarnation crashes between messages.
-            Signal::Crash => life.crashes_next = true,
             Signal::Fail(reason) => handled = Err(Ended(reason)),
         }
         let mut handled = handled.and_then(|()| self.handle_batch(&myself, life, None));
@@ -273,6 +268,19 @@ impl<A: Actor> Shell<A> {
         }
     }
 
+    /// Shows the message by its own name, if it has one.
+    fn name_in_flight(&self, message: &A::Message) {
+        let name = A::message_name(message);
+        if name != type_name::<A::Message>() {
+            self.slot.name_in_flight(name);
+        }
+    }
+
+    /// The fault of [`AgentRef::crash_on_purpose`](crate::AgentRef::crash_on_purpose).
+    fn crash_if_due(&self) -> Result<(), Ended> {
+        if self.slot.takes_crash() { Err(Ended(ExitReason::panic(INJECTED))) } else { Ok(()) }
+    }
+
     /// Handles messages, beginning with the one that was delayed, until there are none for now or one is
     /// to be delayed.
     fn handle_batch(
@@ -285,7 +293,7 @@ impl<A: Actor> Shell<A> {
             if life.is_stopping {
                 return Ok(None);
             }
-            let mut struck = fault(std::mem::take(&mut life.crashes_next));
+            let mut struck = Ok(());
             let lease = match delayed.take() {
                 Some(lease) => lease,
                 None => {
@@ -293,7 +301,8 @@ impl<A: Actor> Shell<A> {
                         if life.effects.is_idle() {
                             self.slot.note_idle();
                         }
-                        return struck.map(|()| None);
+                        // With no message waiting, the incarnation crashes between two.
+                        return self.crash_if_due().map(|()| None);
                     };
                     match faults::at_message(&self.slot, lease.delivery) {
                         Some(Strike::Pause(pause)) => {
@@ -318,12 +327,9 @@ impl<A: Actor> Shell<A> {
             };
             let actor = &mut life.actor;
             let handled = span.in_scope(|| {
-                struck.map_err(|ended| ended.0)?;
+                struck.and_then(|()| self.crash_if_due()).map_err(|ended| ended.0)?;
                 caught(&self.tasks, || {
-                    let name = A::message_name(&envelope.message);
-                    if name != type_name::<A::Message>() {
-                        self.slot.name_in_flight(name);
-                    }
+                    self.name_in_flight(&envelope.message);
                     actor.handle(&envelope.message, &mut context)?;
                     context.effects.check()?;
                     context.ledger.close()
@@ -345,11 +351,6 @@ impl<A: Actor> Shell<A> {
         }
         Ok(None)
     }
-}
-
-/// The fault of [`AgentRef::crash_on_purpose`](crate::AgentRef::crash_on_purpose).
-fn fault(is_due: bool) -> Result<(), Ended> {
-    if is_due { Err(Ended(ExitReason::panic(INJECTED))) } else { Ok(()) }
 }
 
 /// Runs a hook; its failure or panic is an exit reason.

@@ -5,6 +5,7 @@
 
 mod any;
 mod burial;
+mod crashing;
 mod held;
 mod resting;
 mod room;
@@ -14,7 +15,7 @@ mod watching;
 use std::any::type_name;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use greenroom_core::fault::{Fault, Faults, Point};
+use greenroom_core::fault::Faults;
 use greenroom_core::ids::AgentId;
 use greenroom_core::mailbox::{Admission, Lane, Lease, Mailbox, MailboxSpec, Redelivery};
 use greenroom_core::supervision::ExitReason;
@@ -28,6 +29,7 @@ use crate::actor::envelope::{Envelope, Refused, Signal};
 use crate::inspect::AgentState;
 use crate::inspect::pulses::{Pulse, Pulses};
 use crate::watch::tell;
+use crashing::Crashing;
 use room::permits_of;
 use vitals::Vitals;
 use watching::Watching;
@@ -60,6 +62,7 @@ pub(crate) struct Slot<M> {
     is_leasing: bool,
     /// Where the next activation of a virtual actor is found.
     home: Option<Arc<dyn Home<M>>>,
+    crashing: Crashing,
     inner: Mutex<Inner<M>>,
 }
 
@@ -109,15 +112,21 @@ impl<M: Send + 'static> Slot<M> {
         };
         let House { dead_letters, faults, pulses, is_leasing } = house;
         let (pulse, inner) = (pulses.take(), Mutex::new(inner));
-        let slot = Self { id, role, spec, dead_letters, faults, pulse, is_leasing, home, inner };
-        let slot = Arc::new(slot);
+        let crashing = Crashing::default();
+        let slot = Arc::new(Self {
+            id,
+            role,
+            spec,
+            dead_letters,
+            faults,
+            pulse,
+            is_leasing,
+            home,
+            crashing,
+            inner,
+        });
         pulses.own(slot.pulse.key(), Arc::downgrade(&slot) as Weak<dyn AnySlot>);
         slot
-    }
-
-    /// What is to go wrong with what is about to happen.
-    pub(crate) fn strike(&self, point: &Point<'_>) -> Option<Fault> {
-        self.faults.as_ref()?.strike(point)
     }
 
     pub(crate) fn id(&self) -> &AgentId {
@@ -192,6 +201,7 @@ impl<M: Send + 'static> Slot<M> {
         let (generation, stale, watches) = {
             let mut inner = self.lock();
             inner.generation += 1;
+            self.crashing.forget();
             let watches = inner.watching.as_mut().map(|watching| watching.begin());
             if inner.mailbox.is_closed() {
                 inner.mailbox.reopen();
@@ -360,17 +370,6 @@ impl<M: Send + 'static> Slot<M> {
             self.bury(envelope, dead.clone());
         }
         tell(&self.id, ended);
-    }
-
-    /// Asks the incarnation to panic in its next handler; false when there is none.
-    pub(crate) fn crash(&self) -> bool {
-        self.lock().bell.as_ref().is_some_and(|bell| bell.cast(Signal::Crash).is_ok())
-    }
-
-    pub(crate) fn set_step(&self, step: Option<Arc<str>>) {
-        let mut inner = self.lock();
-        inner.vitals.tick();
-        inner.step = step;
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner<M>> {

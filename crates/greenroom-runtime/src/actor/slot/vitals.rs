@@ -112,6 +112,12 @@ impl<M> Inner<M> {
 }
 
 impl<M: Send + 'static> Slot<M> {
+    pub(crate) fn set_step(&self, step: Option<Arc<str>>) {
+        let mut inner = self.lock();
+        inner.vitals.tick();
+        inner.step = step;
+    }
+
     pub(crate) fn info(&self) -> AgentInfo {
         let inner = self.lock();
         let (n_admitted, n_handled) = inner.mailbox.counts();

@@ -370,6 +370,17 @@ async fn an_address_from_inside_stays_valid() {
     shop.close().await;
 }
 
+/// Unloading is not an end: who watches is told when the actor ends, not when it leaves.
+#[tokio::test(start_paused = true)]
+async fn whoever_watches_is_not_told_of_an_unloading() {
+    let shop = Shop::open(idle_after(SECOND)).await;
+    let me = shop.customers.ask("a", SOON, Message::Me).await.expect("it answers");
+    let told = tokio::time::timeout(3 * SECOND, me.down()).await;
+    shop.check("", 1, 1);
+    assert!(told.is_err(), "{told:?}");
+    shop.close().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn one_that_stops_itself_leaves_its_messages_to_the_next() {
     let shop = Shop::open(idle_after(MINUTE)).await;

@@ -26,8 +26,9 @@ impl Timing {
         self.n += 1;
         self.total = self.total.saturating_add(took);
         self.max = self.max.max(took);
-        let micros = took.as_micros();
-        let bucket = (u128::BITS - micros.leading_zeros()) as usize;
+        let micros = took.as_secs().saturating_mul(1_000_000);
+        let micros = micros.saturating_add(took.subsec_micros().into());
+        let bucket = (u64::BITS - micros.leading_zeros()) as usize;
         let bucket = &mut self.buckets[bucket.min(N_BUCKETS - 1)];
         *bucket = bucket.saturating_add(1);
     }

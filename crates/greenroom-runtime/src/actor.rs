@@ -6,6 +6,7 @@ pub(crate) mod effect;
 pub(crate) mod envelope;
 pub(crate) mod faults;
 pub(crate) mod question;
+pub(crate) mod reply;
 pub(crate) mod shell;
 pub(crate) mod slot;
 mod stream;

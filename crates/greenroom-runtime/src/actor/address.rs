@@ -3,24 +3,27 @@
 pub(crate) mod error;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use greenroom_core::ids::AgentId;
 use greenroom_core::mailbox::Lane;
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::actor::dead_letters::{DeadLetter, DeadReason};
 use crate::actor::envelope::{Envelope, Refused};
 use crate::actor::faults;
 use crate::actor::question::{Origin, Question};
+use crate::actor::reply::{Answer, Asking};
 use crate::actor::slot::Slot;
 use crate::actor::trail::Trail;
 use crate::inspect::AgentInfo;
 use crate::virtual_actors::Absent;
 use crate::watch::{Down, Mortal};
 
+pub use super::reply::Reply;
 pub use error::{AskError, RedeliverError, SendError, SendErrorKind};
 
 /// The address of an agent: cheap to clone, and valid across restarts.
@@ -79,7 +82,21 @@ impl<M: Send + 'static> AgentRef<M> {
     ///
     /// As [`AgentRef::send`].
     pub async fn send_timeout(&self, message: M, deadline: Duration) -> Result<(), SendError<M>> {
-        self.deliver(Envelope::bare(message), deadline).await.map_err(handed_back)
+        let sent = match self.put(Envelope::bare(message)) {
+            Err(envelope) => self.deliver(envelope, deadline).await,
+            Ok(sent) => sent,
+        };
+        sent.map_err(handed_back)
+    }
+
+    /// Puts a message into the mailbox, as most can be at once; an error is one that has to wait for room,
+    /// or for a virtual actor to be activated again.
+    fn put(&self, envelope: Envelope<M>) -> Result<Result<(), Refused<Envelope<M>>>, Envelope<M>> {
+        match self.slot.put(envelope) {
+            Err(Refused::Full(envelope)) if self.slot.lets_wait() => Err(envelope),
+            Err(Refused::Stopped(envelope)) if self.slot.home().is_some() => Err(envelope),
+            decided => Ok(decided),
+        }
     }
 
     /// Puts a message into the mailbox once there is room. One for a virtual actor that was unloaded
@@ -112,10 +129,7 @@ impl<M: Send + 'static> AgentRef<M> {
     ///
     /// [`SendError`], with the message, when there is none or the agent has stopped for good.
     pub fn try_send(&self, message: M) -> Result<(), SendError<M>> {
-        match self.slot.room_now() {
-            Ok(room) => room.send(Envelope::bare(message)).map_err(handed_back),
-            Err(kind) => Err(SendError { kind, message }),
-        }
+        self.slot.put(Envelope::bare(message)).map_err(handed_back)
     }
 
     /// Sends a message in the control lane, which is served first and which a full mailbox does not
@@ -183,51 +197,44 @@ impl<M: Send + 'static> AgentRef<M> {
             return Err(AskError::TimedOut(deadline));
         }
         let trail = Trail::new(origin.here(), origin.question());
-        let question = Arc::new(Question::new(deadline, trail));
-        let (sender, receiver) = oneshot::channel();
-        let sender = Arc::new(Mutex::new(Some(sender)));
-        let message = build(Reply { sender, question: Arc::clone(&question) });
-        let exchange = self.exchange(message, deadline, question, receiver);
-        let answer = tokio::time::timeout(deadline, exchange).await;
+        let now = Instant::now();
+        let until = now.checked_add(deadline);
+        let question = Question::new(until, trail, Answer::new());
+        let message = build(Reply::new(&question));
+        let asked = Arc::clone(&question) as Arc<Question>;
+        let envelope = Envelope { enqueued_at: now, ..Envelope::ask(message, asked) };
+        let asking = Asking::new(question);
+        // A message that cannot be put into the mailbox at once is rare, and its way is long: its future
+        // is kept out of this one, which every question moves about.
+        let delivery = match self.put(envelope) {
+            Ok(Ok(())) => None,
+            Ok(Err(refused)) => return Err(unasked(&refused)),
+            Err(envelope) => Some(Box::pin(self.deliver(envelope, Duration::MAX))),
+        };
+        let answer = self.answer(delivery, asking, deadline);
+        let answer = tokio::time::timeout_at(until.unwrap_or_else(|| now + LONG), answer).await;
         answer.unwrap_or(Err(AskError::TimedOut(deadline)))
     }
 
-    async fn exchange<R>(
+    /// Waits for the answer once the message is in the mailbox. The question's own deadline bounds both.
+    async fn answer<R>(
         &self,
-        message: M,
+        delivery: Option<Pin<Box<impl Future<Output = Result<(), Refused<Envelope<M>>>>>>>,
+        mut asking: Asking<R>,
         deadline: Duration,
-        question: Arc<Question>,
-        mut receiver: oneshot::Receiver<R>,
     ) -> Result<R, AskError> {
-        let guard = question.gone.clone().drop_guard();
-        let envelope = Envelope::ask(message, Arc::clone(&question));
-        // The question's own deadline bounds the wait.
-        match self.deliver(envelope, Duration::MAX).await {
-            Ok(()) => {}
-            Err(Refused::Full(_)) => return Err(AskError::Full),
-            Err(Refused::Stopped(_)) => return Err(AskError::Dead(DeadReason::Stopped)),
-            Err(Refused::Crowded(_)) => return Err(AskError::Crowded),
+        if let Some(delivery) = delivery {
+            delivery.await.map_err(|refused| unasked(&refused))?;
         }
-        let answer = tokio::select! {
-            biased;
-            answer = &mut receiver => answer.ok(),
-            // An answer that was given before the message was given up counts.
-            _ = question.verdict.wait() => receiver.try_recv().ok(),
-        };
-        let answer = answer.ok_or_else(|| match question.verdict.get() {
-            Some(DeadReason::Expired) => AskError::TimedOut(deadline),
-            Some(reason) => AskError::Dead(reason.clone()),
-            None => AskError::NoReply,
-        });
-        let answer = match answer {
+        let answer = match (&mut asking).await {
             Ok(answer) => {
                 faults::at_reply(&self.slot).await.map_or(Err(AskError::NoReply), |()| Ok(answer))
             }
-            refused => refused,
+            Err(Some(DeadReason::Expired)) => Err(AskError::TimedOut(deadline)),
+            Err(Some(reason)) => Err(AskError::Dead(reason)),
+            Err(None) => Err(AskError::NoReply),
         };
-        // Answered or refused, nobody is left to be told that the asker has gone.
-        question.settle();
-        drop(guard.disarm());
+        asking.settle();
         answer
     }
 
@@ -310,6 +317,9 @@ impl<M: Send + 'static> fmt::Debug for AgentRef<M> {
     }
 }
 
+/// A deadline later than the clock can tell is as good as this one: thirty years.
+const LONG: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+
 /// How often one message may find that its actor was unloaded just before.
 const MOVES_MAX: usize = 16;
 
@@ -325,53 +335,16 @@ async fn deliver_to<M: Send + 'static>(
     }
 }
 
+/// Why a question was not asked.
+fn unasked<M>(refused: &Refused<M>) -> AskError {
+    match refused {
+        Refused::Full(_) => AskError::Full,
+        Refused::Stopped(_) => AskError::Dead(DeadReason::Stopped),
+        Refused::Crowded(_) => AskError::Crowded,
+    }
+}
+
 fn handed_back<M>(refused: Refused<Envelope<M>>) -> SendError<M> {
     let kind = refused.kind();
     SendError { kind, message: refused.into_inner().message }
-}
-
-/// Where the answer to a message goes. It can be used once; the first answer counts.
-///
-/// Clones answer the same asker, who is told that there will be no answer once all of them are gone.
-pub struct Reply<R> {
-    sender: Arc<Mutex<Option<oneshot::Sender<R>>>>,
-    question: Arc<Question>,
-}
-
-impl<R> Reply<R> {
-    /// Answers. Returns the answer when nobody waits for it: the asker has gone, or was answered before.
-    ///
-    /// # Errors
-    ///
-    /// The undelivered answer.
-    pub fn send(&self, answer: R) -> Result<(), R> {
-        let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match sender {
-            Some(sender) => {
-                self.question.settle();
-                sender.send(answer)
-            }
-            None => Err(answer),
-        }
-    }
-
-    /// Takes the reply out of its message, to answer after the handler has returned. What is left behind
-    /// answers nobody, nor do clones.
-    #[must_use]
-    pub fn take(&self) -> Self {
-        let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Self { sender: Arc::new(Mutex::new(sender)), question: Arc::clone(&self.question) }
-    }
-}
-
-impl<R> Clone for Reply<R> {
-    fn clone(&self) -> Self {
-        Self { sender: Arc::clone(&self.sender), question: Arc::clone(&self.question) }
-    }
-}
-
-impl<R> fmt::Debug for Reply<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Reply")
-    }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use greenroom_core::supervision::ExitReason;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use crate::actor::address::SendErrorKind;
@@ -37,8 +36,8 @@ pub(crate) struct Envelope<M> {
     /// How often it was delivered.
     pub(crate) n_deliveries: u32,
     pub(crate) span: tracing::Span,
-    /// The envelope's room in the user lane, given back when it leaves the queue.
-    pub(crate) permit: Option<OwnedSemaphorePermit>,
+    /// Room in the user lane was taken for it, to be given back when it leaves the queue.
+    pub(crate) has_room: bool,
     /// The effect that the message is the outcome of, under way until the message is handled.
     pub(crate) effect: Option<Open>,
     /// The watch that the message is the notice of, which is delivered only while that is on.
@@ -90,7 +89,7 @@ impl<M> Envelope<M> {
             kind: Kind::Plain,
             n_deliveries: 0,
             span: tracing::Span::current(),
-            permit: None,
+            has_room: false,
             effect: None,
             watch: None,
         }
@@ -112,11 +111,11 @@ impl<M> Envelope<M> {
     }
 
     /// Why the message need not be handled any more.
-    pub(crate) fn unwanted(&self) -> Option<DeadReason> {
+    pub(crate) fn unwanted(&self, now: Instant) -> Option<DeadReason> {
         let question = self.asked()?;
-        if question.gone.is_cancelled() {
+        if question.is_withdrawn() {
             return Some(DeadReason::Cancelled);
         }
-        question.has_expired().then_some(DeadReason::Expired)
+        question.has_expired(now).then_some(DeadReason::Expired)
     }
 }

@@ -1,10 +1,12 @@
 //! Questions: one ask, as both of its sides see it, and what work inherits from it.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::Waker;
 use std::time::Duration;
 
+use futures_util::task::AtomicWaker;
 use tokio::sync::SetOnce;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -13,31 +15,36 @@ use crate::actor::dead_letters::DeadReason;
 use crate::actor::effect::EffectError;
 use crate::actor::trail::{Here, Trail};
 
-/// Somebody waits for an answer.
-#[derive(Debug)]
-pub(crate) struct Question {
+/// Somebody waits for an answer. Most need not know what answers it.
+pub(crate) struct Question<A: ?Sized = dyn Send + Sync> {
     /// When the asker stops waiting; `None` is later than the clock can tell.
     deadline: Option<Instant>,
-    /// Cancelled when nobody waits any more.
-    pub(crate) gone: CancellationToken,
+    /// Set when nobody waits any more.
+    gone: SetOnce<()>,
     /// Why there will be no answer. It is set before the message is dropped, or kept as a dead letter.
-    pub(crate) verdict: SetOnce<DeadReason>,
+    verdict: OnceLock<DeadReason>,
     /// It was answered or refused.
     is_over: AtomicBool,
+    asker: AtomicWaker,
     pub(crate) trail: Trail,
+    pub(crate) answer: A,
 }
 
-impl Question {
-    pub(crate) fn new(deadline: Duration, trail: Trail) -> Self {
-        Self {
-            deadline: Instant::now().checked_add(deadline),
-            gone: CancellationToken::new(),
-            verdict: SetOnce::new(),
+impl<A> Question<A> {
+    pub(crate) fn new(deadline: Option<Instant>, trail: Trail, answer: A) -> Arc<Self> {
+        Arc::new(Self {
+            deadline,
+            gone: SetOnce::new(),
+            verdict: OnceLock::new(),
             is_over: AtomicBool::new(false),
+            asker: AtomicWaker::new(),
             trail,
-        }
+            answer,
+        })
     }
+}
 
+impl<A: ?Sized> Question<A> {
     /// There is an answer, or there will be none: the question limits nothing any more.
     pub(crate) fn settle(&self) {
         self.is_over.store(true, Ordering::Release);
@@ -47,13 +54,48 @@ impl Question {
         self.is_over.load(Ordering::Acquire)
     }
 
-    pub(crate) fn has_expired(&self) -> bool {
-        self.deadline.is_some_and(|deadline| deadline <= Instant::now())
+    /// Nobody waits for the answer any more.
+    pub(crate) fn withdraw(&self) {
+        // It may have been withdrawn before.
+        let _ = self.gone.set(());
+    }
+
+    pub(crate) fn is_withdrawn(&self) -> bool {
+        self.gone.initialized()
+    }
+
+    /// There will be no answer, for this reason. The first one counts.
+    pub(crate) fn refuse(&self, reason: DeadReason) {
+        let _ = self.verdict.set(reason);
+        self.wake_asker();
+    }
+
+    pub(crate) fn verdict(&self) -> Option<&DeadReason> {
+        self.verdict.get()
+    }
+
+    /// Who waits is woken this way from now on.
+    pub(crate) fn await_by(&self, asker: &Waker) {
+        self.asker.register(asker);
+    }
+
+    pub(crate) fn wake_asker(&self) {
+        self.asker.wake();
+    }
+
+    pub(crate) fn has_expired(&self, now: Instant) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= now)
     }
 
     /// Whether somebody still waits for the answer.
     pub(crate) fn is_open(&self) -> bool {
-        !self.is_over() && !self.gone.is_cancelled() && !self.has_expired()
+        !self.is_over() && !self.is_withdrawn() && !self.has_expired(Instant::now())
+    }
+}
+
+impl<A: ?Sized> fmt::Debug for Question<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Question").field("deadline", &self.deadline).finish_non_exhaustive()
     }
 }
 
@@ -151,14 +193,13 @@ impl Tie {
 
     /// Completes when the work is not wanted any more.
     pub(crate) async fn cut(&self) {
-        let token = match self {
-            Self::Free => None,
-            Self::Token(token) => Some(token),
-            Self::Origin(origin) => origin.question().map(|question| &question.gone),
-        };
-        match token {
-            Some(token) => token.cancelled().await,
-            None => std::future::pending().await,
+        match self {
+            Self::Free => std::future::pending().await,
+            Self::Token(token) => token.cancelled().await,
+            Self::Origin(origin) => match origin.question() {
+                Some(question) => drop(question.gone.wait().await),
+                None => std::future::pending().await,
+            },
         }
     }
 
@@ -170,7 +211,7 @@ impl Tie {
     /// Whether the deadline of the question has passed. Its asker goes away at the same moment, and
     /// which of the two the work notices first must make no difference.
     fn has_expired(&self) -> bool {
-        matches!(self, Self::Origin(origin) if origin.question().is_some_and(|q| q.has_expired()))
+        matches!(self, Self::Origin(origin) if origin.question().is_some_and(|q| q.has_expired(Instant::now())))
     }
 
     /// What the outcome inherits. The outcome that reports the end of the question inherits nothing, so

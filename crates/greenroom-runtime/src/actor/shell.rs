@@ -281,6 +281,25 @@ impl<A: Actor> Shell<A> {
         if self.slot.takes_crash() { Err(Ended(ExitReason::panic(INJECTED))) } else { Ok(()) }
     }
 
+    /// The next message, and what a plan does to it.
+    fn take(
+        &self,
+        before: Option<Lease<Envelope<A::Message>>>,
+        life: &Life<A>,
+    ) -> Taken<'_, A::Message> {
+        let Some(lease) = self.slot.next(before, life.takes_work()) else {
+            if life.effects.is_idle() {
+                self.slot.note_idle();
+            }
+            return Taken::Nothing;
+        };
+        match faults::at_message(&self.slot, lease.delivery) {
+            Some(Strike::Pause(pause)) => Taken::Delayed(Held::new(&self.slot, lease, pause)),
+            Some(Strike::Exit(reason)) => Taken::Message(lease, Err(Ended(reason))),
+            None => Taken::Message(lease, Ok(())),
+        }
+    }
+
     /// Handles messages, beginning with the one that was delayed, until there are none for now or one is
     /// to be delayed.
     fn handle_batch(
@@ -289,30 +308,21 @@ impl<A: Actor> Shell<A> {
         life: &mut Life<A>,
         mut delayed: Option<Lease<Envelope<A::Message>>>,
     ) -> Result<Option<Box<Held<'_, A::Message>>>, Ended> {
+        // Handled, and not yet told to the slot, which is told of the end of one and asked for the next in
+        // one go.
+        let mut before = None;
         for _ in 0..BATCH {
             if life.is_stopping {
-                return Ok(None);
+                break;
             }
-            let mut struck = Ok(());
-            let lease = match delayed.take() {
-                Some(lease) => lease,
-                None => {
-                    let Some(lease) = self.slot.lease(life.takes_work()) else {
-                        if life.effects.is_idle() {
-                            self.slot.note_idle();
-                        }
-                        // With no message waiting, the incarnation crashes between two.
-                        return self.crash_if_due().map(|()| None);
-                    };
-                    match faults::at_message(&self.slot, lease.delivery) {
-                        Some(Strike::Pause(pause)) => {
-                            return Ok(Some(Held::new(&self.slot, lease, pause)));
-                        }
-                        Some(Strike::Exit(reason)) => struck = Err(Ended(reason)),
-                        None => {}
-                    }
-                    lease
-                }
+            let (lease, struck) = match delayed.take() {
+                Some(lease) => (lease, Ok(())),
+                None => match self.take(before.take(), life) {
+                    Taken::Message(lease, struck) => (lease, struck),
+                    Taken::Delayed(held) => return Ok(Some(held)),
+                    // With no message waiting, the incarnation crashes between two.
+                    Taken::Nothing => return self.crash_if_due().map(|()| None),
+                },
             };
             let envelope = &lease.message;
             let span =
@@ -338,19 +348,31 @@ impl<A: Actor> Shell<A> {
             life.is_stopping |= context.is_stopping;
             life.wants_rest |= context.wants_rest;
             match handled {
-                Ok(deeds) => self.handled(myself, life, lease, deeds)?,
+                Ok(deeds) => before = self.handled(myself, life, lease, deeds)?,
                 Err(reason) => {
                     self.slot.crashed(lease, &reason);
                     return Err(Ended(reason));
                 }
             }
         }
-        if self.slot.has_more(life.takes_work()) {
+        if let Some(lease) = before {
+            self.slot.done(lease);
+        }
+        if !life.is_stopping && self.slot.has_more(life.takes_work()) {
             // A cast to a running actor fails only while it stops, and then nothing is to be woken.
             let _ = myself.cast(Signal::Wake);
         }
         Ok(None)
     }
+}
+
+/// What there is to handle.
+enum Taken<'a, M: Send + 'static> {
+    /// A message, unless the incarnation ends on it.
+    Message(Lease<Envelope<M>>, Result<(), Ended>),
+    /// A message whose handler is to be late.
+    Delayed(Box<Held<'a, M>>),
+    Nothing,
 }
 
 /// Runs a hook; its failure or panic is an exit reason.

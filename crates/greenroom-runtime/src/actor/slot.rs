@@ -6,18 +6,18 @@
 mod any;
 mod burial;
 mod crashing;
+mod delivery;
 mod held;
 mod resting;
 mod room;
 mod vitals;
 mod watching;
 
-use std::any::type_name;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use greenroom_core::fault::Faults;
 use greenroom_core::ids::AgentId;
-use greenroom_core::mailbox::{Admission, Lane, Lease, Mailbox, MailboxSpec, Redelivery};
+use greenroom_core::mailbox::{Admission, Lane, Mailbox, MailboxSpec};
 use greenroom_core::supervision::ExitReason;
 use ractor::ActorRef;
 use tokio::sync::Semaphore;
@@ -143,11 +143,15 @@ impl<M: Send + 'static> Slot<M> {
         lane: Lane,
         envelope: Envelope<M>,
     ) -> Result<(), Refused<Envelope<M>>> {
-        let mut inner = self.lock();
-        // Room that was given before the agent was stopped is no room in the agent that was started since.
-        if envelope.permit.as_ref().is_some_and(|p| !Arc::ptr_eq(p.semaphore(), &inner.permits)) {
-            return Err(Refused::Stopped(envelope));
-        }
+        self.admit(self.lock(), lane, envelope)
+    }
+
+    fn admit(
+        &self,
+        mut inner: MutexGuard<'_, Inner<M>>,
+        lane: Lane,
+        envelope: Envelope<M>,
+    ) -> Result<(), Refused<Envelope<M>>> {
         let admission = inner.mailbox.admit(lane, envelope);
         match admission {
             Admission::Accepted => inner.ring(),
@@ -247,64 +251,6 @@ impl<M: Send + 'static> Slot<M> {
             if inner.state != AgentState::Passive {
                 inner.state = state;
             }
-        }
-    }
-
-    /// The next message that is still wanted, or `None`, after which the bell must be rung again.
-    pub(crate) fn lease(&self, takes_work: bool) -> Option<Lease<Envelope<M>>> {
-        loop {
-            let mut inner = self.lock();
-            let Some(mut lease) = inner.mailbox.lease(takes_work) else {
-                inner.is_rung = false;
-                inner.vitals.rest(&self.pulse);
-                return None;
-            };
-            let watch = lease.message.watch.map(|id| inner.take_watch(id));
-            if let Some(None) = watch {
-                // A watch that was taken off wins over its notice, however far that has come.
-                let withdrawn = inner.mailbox.discard(lease);
-                drop(inner);
-                drop(withdrawn);
-                continue;
-            }
-            let reason = lease.message.unwanted();
-            if reason.is_none() {
-                lease.message.n_deliveries = lease.delivery;
-                inner.vitals.begin_message(&self.pulse, type_name::<M>(), lease.delivery);
-            }
-            drop(inner);
-            lease.message.permit = None;
-            lease.message.effect = None;
-            match reason {
-                None => return Some(lease),
-                Some(reason) => self.bury_leased(lease, reason),
-            }
-        }
-    }
-
-    /// The message was handled.
-    pub(crate) fn done(&self, lease: Lease<Envelope<M>>) {
-        let envelope = {
-            let mut inner = self.lock();
-            inner.vitals.in_flight = None;
-            inner.mailbox.done(lease)
-        };
-        drop(envelope);
-    }
-
-    /// The incarnation crashed on the message.
-    pub(crate) fn crashed(&self, lease: Lease<Envelope<M>>, cause: &ExitReason) {
-        let redelivery = {
-            let mut inner = self.lock();
-            inner.vitals.in_flight = None;
-            inner.mailbox.crashed(lease)
-        };
-        match redelivery {
-            Redelivery::Requeued => {}
-            Redelivery::Quarantined(envelope) => {
-                self.bury(envelope, DeadReason::Poison { cause: cause.clone() });
-            }
-            Redelivery::Closed(envelope) => self.bury(envelope, DeadReason::Stopped),
         }
     }
 

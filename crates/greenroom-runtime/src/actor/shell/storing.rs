@@ -10,23 +10,24 @@ use crate::persist::Ledger;
 use crate::persist::ledger::{Answer, Deed};
 
 impl<A: Actor> Shell<A> {
-    /// A handler has returned. Its message is done, unless something is to be stored first.
+    /// A handler has returned. Gives its message back when it is done, which it is unless something is to
+    /// be stored first.
     pub(super) fn handled(
         &self,
         myself: &ActorRef<Signal>,
         life: &mut Life<A>,
         lease: Lease<Envelope<A::Message>>,
         deeds: Vec<Deed<A>>,
-    ) -> Result<(), Ended> {
+    ) -> Result<Option<Lease<Envelope<A::Message>>>, Ended> {
         let Some(keeper) = life.keeper.as_mut().filter(|_| !deeds.is_empty()) else {
-            self.slot.done(lease);
-            return Ok(());
+            return Ok(Some(lease));
         };
         let delivery = lease.delivery;
         let question = lease.message.question.clone();
         let ticket = self.slot.hold(lease);
         keeper.record(ticket, deeds, question.as_ref(), delivery)?;
-        self.store(myself, life)
+        self.store(myself, life)?;
+        Ok(None)
     }
 
     /// What was recorded before the first message belongs to none.

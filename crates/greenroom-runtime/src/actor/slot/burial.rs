@@ -16,7 +16,7 @@ impl<M: Send + 'static> Slot<M> {
     pub(super) fn bury(&self, envelope: Envelope<M>, reason: DeadReason) {
         if let Some(question) = envelope.asked() {
             // The verdict is out before the reply inside the message goes away, and also when it does not.
-            let _ = question.verdict.set(reason.clone());
+            question.refuse(reason.clone());
         }
         if self.is_leasing && envelope.asked().is_some() {
             return;

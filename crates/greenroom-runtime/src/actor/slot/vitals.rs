@@ -46,8 +46,13 @@ pub(crate) struct Work {
 
 impl Vitals {
     /// A message is begun. The time of the last one is taken with the same look at the clock.
-    pub(super) fn begin_message(&mut self, pulse: &Pulse, message: &'static str, delivery: u32) {
-        let now = Instant::now();
+    pub(super) fn begin_message(
+        &mut self,
+        now: Instant,
+        pulse: &Pulse,
+        message: &'static str,
+        delivery: u32,
+    ) {
         self.take_time(now);
         self.begun_at = Some(now);
         self.in_flight = Some(InFlight { delivery, since: now, message });
@@ -157,7 +162,8 @@ impl<M: Send + 'static> Slot<M> {
 
     /// A hook begins that handles no message.
     pub(crate) fn begin_hook(&self, name: &'static str) {
-        self.lock().vitals.begin_message(&self.pulse, name, 0);
+        let now = Instant::now();
+        self.lock().vitals.begin_message(now, &self.pulse, name, 0);
     }
 
     /// A hook that handles no message has returned; it is no message to be timed.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use greenroom_core::BoxFuture;
 use greenroom_core::ids::{RunId, StreamId};
 use greenroom_core::journal::{
-    Event, Journal, JournalError, JournalErrorKind, MemoryJournal, Recorded,
+    Event, Journal, JournalError, JournalErrorKind, MemoryJournal, Recorded, RunHead, Runs,
 };
 use greenroom_core::mailbox::MailboxSpec;
 use greenroom_core::random::SplitMix64;
@@ -55,8 +55,7 @@ impl MoodyJournal {
     }
 
     fn error(stream: &StreamId) -> JournalError {
-        let (kind, message) = (JournalErrorKind::Unavailable, "the disk is full".to_owned());
-        JournalError { kind, stream: stream.clone(), message }
+        JournalError::of(stream, JournalErrorKind::Full, "the disk is full")
     }
 
     async fn events(&self, id: &str) -> Vec<Event> {
@@ -110,6 +109,10 @@ impl Journal for MoodyJournal {
 
     fn streams(&self, run: RunId) -> BoxFuture<'static, Result<Vec<StreamId>, JournalError>> {
         self.inner.streams(run)
+    }
+
+    fn runs(&self, which: Runs) -> BoxFuture<'static, Result<Vec<RunHead>, JournalError>> {
+        self.inner.runs(which)
     }
 }
 

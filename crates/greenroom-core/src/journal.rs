@@ -3,9 +3,11 @@
 //! State is a fold of events. An event is stored before anything acts on it; a journal says when that
 //! is true by completing [`Journal::append`].
 
+mod error;
 mod event;
 mod memory;
 
+pub use error::{JournalError, JournalErrorKind};
 pub use event::Event;
 pub use memory::MemoryJournal;
 
@@ -15,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::BoxFuture;
 use crate::ids::{RunId, StreamId};
+use crate::report::Status;
 use crate::time::Timestamp;
 
 /// A stored event.
@@ -26,6 +29,30 @@ pub struct Recorded {
     pub at: Timestamp,
     /// What happened.
     pub event: Event,
+}
+
+/// What a journal knows of a run without reading its events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunHead {
+    /// The run.
+    pub run: RunId,
+    /// How it ended; `None` for a run that is to be continued.
+    pub status: Option<Status>,
+    /// When the first event of its root stream was recorded.
+    pub started_at: Timestamp,
+    /// When the last event of any of its streams was recorded.
+    pub updated_at: Timestamp,
+    /// The events of all its streams.
+    pub n_events: u64,
+}
+
+/// Which runs are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Runs {
+    /// All that are to be continued, however many.
+    Unfinished,
+    /// The so many that began last, whether they are finished or not.
+    Newest(usize),
 }
 
 /// Where events are kept.
@@ -71,30 +98,14 @@ pub trait Journal: Send + Sync + 'static {
     ///
     /// [`JournalErrorKind::Unavailable`].
     fn streams(&self, run: RunId) -> BoxFuture<'static, Result<Vec<StreamId>, JournalError>>;
+
+    /// The runs whose root streams have events, oldest first, as every append leaves them that was called
+    /// before. Finding the unfinished takes no longer when there are many finished ones.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalErrorKind::Unavailable`].
+    fn runs(&self, which: Runs) -> BoxFuture<'static, Result<Vec<RunHead>, JournalError>>;
 }
 
 const _: fn(&dyn Journal) = |_| {};
-
-/// Why a journal could not do what was asked.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("journal stream {stream}: {message}")]
-pub struct JournalError {
-    /// What policy reads.
-    pub kind: JournalErrorKind,
-    /// The stream, or the run, that was asked for.
-    pub stream: StreamId,
-    /// What people read.
-    pub message: String,
-}
-
-/// The kinds of [`JournalError`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum JournalErrorKind {
-    /// Another writer has appended to the stream.
-    Conflict,
-    /// The store cannot be reached or written.
-    Unavailable,
-    /// What is stored is not what was written.
-    Corrupt,
-}

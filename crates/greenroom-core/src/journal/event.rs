@@ -9,7 +9,7 @@ use crate::budget::Limit;
 use crate::ids::{AgentId, CallId, TaskId};
 use crate::message::{Message, ToolOutcome};
 use crate::model::{ChatReply, ModelError};
-use crate::report::{Goal, Outcome, Report, TaskFailure};
+use crate::report::{Goal, Outcome, Report, Status, TaskFailure, TaskFailureKind};
 use crate::router::PlannedTask;
 use crate::time::Timestamp;
 use crate::tool::EffectClass;
@@ -146,7 +146,22 @@ impl Event {
     /// Whether nothing follows in the stream.
     #[must_use]
     pub fn is_terminal(&self) -> bool {
-        matches!(self, Self::RunFinished { .. } | Self::TaskFinished { .. })
+        self.status().is_some()
+    }
+
+    /// How the stream ended, when this event is its last. Of a root stream, it is how the run ended.
+    #[must_use]
+    pub fn status(&self) -> Option<Status> {
+        match self {
+            Self::RunFinished { outcome } => Some(outcome.status),
+            Self::TaskFinished { result } => Some(match result {
+                Ok(report) if report.limit.is_some() => Status::Partial,
+                Ok(_) => Status::Completed,
+                Err(failure) if failure.kind == TaskFailureKind::Cancelled => Status::Cancelled,
+                Err(_) => Status::Failed,
+            }),
+            _ => None,
+        }
     }
 
     /// Whether whoever folds the stream can begin here.

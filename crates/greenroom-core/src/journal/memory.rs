@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::future::ready;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Journal, JournalError, JournalErrorKind, Recorded};
+use super::{Journal, JournalError, JournalErrorKind, Recorded, RunHead, Runs};
 use crate::BoxFuture;
 use crate::ids::{RunId, StreamId};
 
@@ -64,8 +64,7 @@ impl Inner {
         let is_gapless = (n_stored..).zip(events).all(|(seq, event)| event.seq == seq);
         if !is_gapless {
             let message = format!("the stream has {n_stored} events");
-            let kind = JournalErrorKind::Conflict;
-            return Err(JournalError { kind, stream: stream.clone(), message });
+            return Err(JournalError::of(stream, JournalErrorKind::Conflict, message));
         }
         if events.is_empty() {
             return Ok(());
@@ -103,6 +102,28 @@ impl Inner {
         let from_root = self.streams.range(StreamId::root(run)..);
         from_root.map(|(id, _)| id).take_while(|id| id.run() == Some(run)).cloned().collect()
     }
+
+    fn heads(&self, which: Runs) -> Vec<RunHead> {
+        let mut heads: Vec<RunHead> = Vec::new();
+        // The root is the first stream of a run.
+        for (stream, events) in &self.streams {
+            let (Some(run), Some(last)) = (stream.run(), events.last()) else { continue };
+            if stream.path().is_empty() {
+                let status = events.iter().rev().find_map(|recorded| recorded.event.status());
+                let (started_at, updated_at) = (events[0].at, last.at);
+                heads.push(RunHead { run, status, started_at, updated_at, n_events: 0 });
+            }
+            let Some(head) = heads.last_mut().filter(|head| head.run == run) else { continue };
+            head.updated_at = head.updated_at.max(last.at);
+            head.n_events += last.seq + 1;
+        }
+        heads.retain(|head| which != Runs::Unfinished || head.status.is_none());
+        heads.sort_by_key(|head| (head.started_at, head.run));
+        if let Runs::Newest(n) = which {
+            heads.drain(..heads.len().saturating_sub(n));
+        }
+        heads
+    }
 }
 
 impl Journal for MemoryJournal {
@@ -120,6 +141,10 @@ impl Journal for MemoryJournal {
 
     fn streams(&self, run: RunId) -> BoxFuture<'static, Result<Vec<StreamId>, JournalError>> {
         Box::pin(ready(Ok(self.lock().of_run(run))))
+    }
+
+    fn runs(&self, which: Runs) -> BoxFuture<'static, Result<Vec<RunHead>, JournalError>> {
+        Box::pin(ready(Ok(self.lock().heads(which))))
     }
 }
 

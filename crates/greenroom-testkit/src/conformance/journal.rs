@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use greenroom_core::ids::{RunId, StreamId};
-use greenroom_core::journal::{Event, Journal, JournalErrorKind, Recorded};
+use greenroom_core::journal::{Event, Journal, JournalErrorKind, Recorded, RunHead, Runs};
 use greenroom_core::report::{Outcome, Report, Status};
 use greenroom_core::time::Timestamp;
 
@@ -23,6 +23,12 @@ fn some(seq: u64, n_events: usize) -> Arc<[Recorded]> {
     events(seq, vec![Event::GatheringEnded; n_events])
 }
 
+/// Events like these, recorded at another time.
+fn at(millis: u64, events: &[Recorded]) -> Arc<[Recorded]> {
+    let at = Timestamp::from_millis(millis);
+    events.iter().map(|recorded| Recorded { at, ..recorded.clone() }).collect()
+}
+
 fn finished() -> Event {
     Event::RunFinished { outcome: Outcome::without_answer(Status::Failed, None) }
 }
@@ -33,6 +39,7 @@ fn finished() -> Event {
 ///
 /// When a promise is broken, naming it.
 pub async fn journal(label: &str, journal: Arc<dyn Journal>) {
+    patiently(label, "listing runs", runs_are_told_from_their_streams(&*journal)).await;
     patiently(label, "reading back", appends_are_read_back(&*journal)).await;
     patiently(label, "refusing", another_writer_is_refused(&*journal)).await;
     patiently(label, "ordering", places_are_taken_when_append_is_called(&*journal)).await;
@@ -58,7 +65,7 @@ async fn another_writer_is_refused(journal: &dyn Journal) {
     let gap = [&some(2, 1)[..], &some(4, 1)[..]].concat();
     for wrong in [some(0, 1), some(1, 1), some(3, 1), some(1, 3), gap.into()] {
         let error = journal.append(&stream, wrong).await.expect_err("not the stream's length");
-        assert_eq!((error.kind, error.stream), (JournalErrorKind::Conflict, stream.clone()));
+        assert_eq!((error.kind, error.stream), (JournalErrorKind::Conflict, Some(stream.clone())));
     }
     assert_eq!(journal.load(&stream).await.map(|events| events.len()), Ok(2), "all or nothing");
     journal.append(&stream, some(2, 1)).await.expect("the refused left nothing behind");
@@ -92,6 +99,47 @@ async fn streams_are_those_of_one_run(journal: &dyn Journal) {
     journal.append(&root.child(&"0".into()), some(0, 0)).await.expect("nothing to store");
     journal.load(&root.child(&"1".into())).await.expect("nothing is there");
     assert_eq!(journal.streams(run).await, Ok(expect.to_vec()), "with events, in order");
+}
+
+/// It comes first, while there are no other runs.
+async fn runs_are_told_from_their_streams(journal: &dyn Journal) {
+    assert_eq!(journal.runs(Runs::Newest(9)).await, Ok(vec![]));
+    let task = root(11).child(&"t1".into());
+    let done = || Event::TaskFinished { result: Ok(Report::default()) };
+    let appends = [
+        (&task, at(3, &some(0, 1))),
+        (&root(12), at(1, &some(0, 2))),
+        (&root(11), at(2, &some(0, 1))),
+        // Neither the end of a task nor an agent's own stream is a run's.
+        (&task, at(9, &events(1, [done()]))),
+        (&StreamId::of_agent("account".into()), at(1, &some(0, 1))),
+        (&root(10), at(2, &some(0, 1))),
+        (&root(12), at(8, &events(2, [done()]))),
+        (&root(13), at(4, &events(0, [finished()]))),
+    ];
+    for (stream, events) in appends {
+        journal.append(stream, events).await.expect("the stream has that length");
+    }
+    let head = |n, status, started_at, updated_at, n_events| RunHead {
+        run: RunId::from_bits(n),
+        status,
+        started_at: Timestamp::from_millis(started_at),
+        updated_at: Timestamp::from_millis(updated_at),
+        n_events,
+    };
+    let all = [
+        head(12, Some(Status::Completed), 1, 8, 3),
+        head(10, None, 2, 2, 1),
+        head(11, None, 2, 9, 3),
+        head(13, Some(Status::Failed), 4, 4, 1),
+    ];
+    assert_eq!(journal.runs(Runs::Unfinished).await, Ok(all[1..3].to_vec()), "the unfinished");
+    for n in [0, 1, 3, 4, 5, usize::MAX] {
+        let newest = all[all.len().saturating_sub(n)..].to_vec();
+        assert_eq!(journal.runs(Runs::Newest(n)).await, Ok(newest), "the newest {n}");
+    }
+    drop(journal.append(&root(10), events(1, [finished()])));
+    assert_eq!(journal.runs(Runs::Unfinished).await, Ok(all[2..3].to_vec()), "after an append");
 }
 
 async fn loading_begins_at_the_last_snapshot(journal: &dyn Journal) {

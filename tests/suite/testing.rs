@@ -3,13 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use greenroom_core::agent::TurnLimits;
 use greenroom_core::journal::MemoryJournal;
-use greenroom_core::message::ToolCall;
-use greenroom_core::model::ModelErrorKind;
+use greenroom_core::message::{Message, ToolCall};
+use greenroom_core::model::{ChatEvent, ChatModel as _, ChatRequest, ModelErrorKind};
+use greenroom_models::http::{Providers, Settings};
+use greenroom_models::resilience::{Governor, GovernorSpec, ResilienceSpec, resilient};
 use greenroom_runtime::{Actor, Context, Failure, Runtime};
+use greenroom_testkit::provider::{Answer, ProviderServer, WireFault};
 use greenroom_testkit::{
-    FaultPlan, FaultRule, LeakCheck, ScriptedModel, ScriptedReply, ScriptedTool, conformance,
+    FaultPlan, FaultRule, LeakCheck, ManualClock, ScriptedModel, ScriptedReply, ScriptedTool,
+    conformance,
 };
 use serde_json::json;
 use tokio::time::Instant;
@@ -64,6 +69,26 @@ async fn a_plan_strikes_everything_at_once() -> Outcome {
         assert!(struck.iter().any(|injected| injected == fault), "{plan}");
     }
     runtime.shutdown().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_provider_on_this_machine_fails_as_it_is_told_to() -> Outcome {
+    let plan = FaultPlan::new(7)
+        .rule(FaultRule::provider("*", WireFault::FailsInStream { status: 529, is_shown: false }))
+        .rule(FaultRule::provider("*", Answer::refusal(503, "", "try later")).at(2));
+    let builder = ProviderServer::builder().answers([Answer::text("64.")]);
+    let server = builder.faults(plan.clone()).start();
+    let settings = Settings::new().with_key("openai", "sk-test");
+    let providers = Providers::new(settings.with_base_url("openai", server.url("/v1")))?;
+    let clock = ManualClock::skipping(Duration::from_secs(30));
+    let account = Governor::new(GovernorSpec::default(), Arc::new(clock));
+    let model = resilient(providers.model("openai:gpt-5")?, &account, ResilienceSpec::default());
+    let messages = Arc::new(vec![Message::user("8 * 8?")]);
+    let events = model.stream(ChatRequest { messages, ..ChatRequest::default() });
+    let events: Vec<_> = events.collect().await;
+    let Some(Ok(ChatEvent::Finished(reply))) = events.last() else { panic!("{plan}") };
+    assert_eq!((reply.text.as_str(), server.requests().len()), ("64.", 3));
     Ok(())
 }
 

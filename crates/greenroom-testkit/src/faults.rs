@@ -26,6 +26,7 @@ pub use record::Injected;
 pub use rule::{FaultRule, FaultSite};
 pub use tool::FaultyTool;
 
+use crate::provider::WireFault;
 use record::Record;
 use rule::Harm;
 
@@ -36,6 +37,7 @@ use rule::Harm;
 /// | agents | [`RuntimeBuilder::faults`](https://docs.rs/greenroom-runtime) |
 /// | tools | [`FaultPlan::tool`], [`FaultPlan::tools`] |
 /// | models | [`FaultPlan::model`] |
+/// | providers on this machine | [`ProviderBuilder::faults`](crate::provider::ProviderBuilder::faults) |
 ///
 /// When several rules are due at once, the one that was given first strikes; the others count the
 /// occurrence as passed.
@@ -140,6 +142,14 @@ impl FaultPlan {
         assert!(idle.is_empty(), "these never struck: {}\n{self}", idle.join("; "));
     }
 
+    /// What a provider is to do wrong when this model is asked.
+    pub(crate) fn of_provider(&self, model: &str) -> Option<WireFault> {
+        match self.decide(FaultSite::Provider, model)? {
+            Harm::Wire(fault) => Some(*fault),
+            _ => None,
+        }
+    }
+
     /// The text of the panics and errors that the plan injects.
     fn text(&self) -> String {
         format!("{INJECTED} (seed {})", self.seed)
@@ -161,7 +171,7 @@ impl FaultPlan {
         *state.n_struck.entry((i, target.to_owned())).or_default() += 1;
         let fault = rule.harm.to_string();
         state.record.push(Injected { site, target: target.to_owned(), occurrence, fault });
-        Some(rule.harm)
+        Some(rule.harm.clone())
     }
 
     /// A number in [0, 1) that only the seed and the place determine.

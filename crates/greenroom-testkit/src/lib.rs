@@ -1,11 +1,13 @@
 //! What tests of Greenroom, and of programs built on it, put in the place of the outside world.
 //!
 //! Scripted models, retrievers and tools do what a test says, including failing, hanging and
-//! panicking, and record what was asked of them. Fault plans strike real agents, tools and models. The leak
+//! panicking, and record what was asked of them. A provider of models listens on this machine and has every
+//! fault that providers have. Fault plans strike real agents, tools, models and that provider. The leak
 //! check fails a test that leaves something behind. The conformance suites say what every implementation
 //! of a seam must do. All waiting is in tokio's time, which a test can pause.
 
 mod calls;
+mod clock;
 mod delayed;
 
 mod model;
@@ -16,8 +18,10 @@ mod faults;
 mod leaks;
 
 pub mod conformance;
+pub mod provider;
 
 pub use calls::Calls;
+pub use clock::ManualClock;
 pub use delayed::Delayed;
 pub use faults::{FaultPlan, FaultRule, FaultSite, FaultyModel, FaultyTool, Injected};
 pub use leaks::LeakCheck;

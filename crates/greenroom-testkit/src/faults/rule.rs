@@ -8,6 +8,7 @@ use greenroom_core::model::ModelErrorKind;
 use greenroom_core::tool::ToolErrorKind;
 
 use super::pattern::Pattern;
+use crate::provider::WireFault;
 
 /// Where a fault strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,6 +24,8 @@ pub enum FaultSite {
     Tool,
     /// A call of a model.
     Model,
+    /// A call that has come to a provider on this machine.
+    Provider,
 }
 
 impl fmt::Display for FaultSite {
@@ -33,24 +36,26 @@ impl fmt::Display for FaultSite {
             Self::Reply => "reply",
             Self::Tool => "tool call",
             Self::Model => "model call",
+            Self::Provider => "provider call",
         })
     }
 }
 
 /// What goes wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Harm {
     Plain(Fault),
     ToolError(ToolErrorKind),
     ModelError(ModelErrorKind),
+    Wire(Box<WireFault>),
 }
 
 impl Harm {
-    /// What it is for an agent. The rules have errors for tools and models only.
+    /// What it is for an agent. The rules have the others for tools, models and providers only.
     pub(super) fn of_agent(self) -> Fault {
         match self {
             Self::Plain(fault) => fault,
-            Self::ToolError(_) | Self::ModelError(_) => Fault::Fail,
+            Self::ToolError(_) | Self::ModelError(_) | Self::Wire(_) => Fault::Fail,
         }
     }
 }
@@ -61,6 +66,7 @@ impl fmt::Display for Harm {
             Self::Plain(fault) => fault.fmt(f),
             Self::ToolError(kind) => write!(f, "error ({kind})"),
             Self::ModelError(kind) => write!(f, "error ({kind})"),
+            Self::Wire(fault) => fault.fmt(f),
         }
     }
 }
@@ -144,7 +150,7 @@ impl FaultRule {
     }
 }
 
-/// Tools and models, by name.
+/// Tools and models, by name; and providers on this machine, by the name of the model that they are asked for.
 impl FaultRule {
     /// The tool panics.
     pub fn tool_panic(tool: impl Into<String>) -> Self {
@@ -184,6 +190,11 @@ impl FaultRule {
     /// The model never answers.
     pub fn hanging_model(model: impl Into<String>) -> Self {
         Self::plain(FaultSite::Model, model, Fault::Hang)
+    }
+
+    /// The provider answers so, or its answer goes wrong in this way.
+    pub fn provider(model: impl Into<String>, fault: impl Into<WireFault>) -> Self {
+        Self::new(FaultSite::Provider, model, Harm::Wire(Box::new(fault.into())))
     }
 }
 

@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use greenroom_core::message::{Message, ToolCall, ToolOutcome};
-use greenroom_core::model::{ChatEvent, ChatRequest, ModelError, ModelErrorKind};
+use greenroom_core::model::{ChatEvent, ChatModel, ChatRequest, ModelError, ModelErrorKind};
 use greenroom_core::secret::Secret;
+use greenroom_models::http::{Accounts, Providers, Settings};
+use greenroom_models::resilience::ResilienceSpec;
 use greenroom_models::wire::{Quirks, Wire};
+use greenroom_runtime::SystemClock;
 use serde_json::{Value, json};
 
 const WIRES: [Wire; 4] = [Wire::OpenAiChat, Wire::OpenAiResponses, Wire::Anthropic, Wire::Ollama];
@@ -21,6 +24,35 @@ fn all(value: &Value, field: &str, found: &mut Vec<String>) {
         }
         _ => {}
     }
+}
+
+#[test]
+fn models_of_one_account_share_one_governor() {
+    let settings = Settings::new()
+        .with_key("openai", "key-of-one-1234")
+        .with_key("openai-responses", "key-of-one-1234")
+        .with_base_url("groq", "https://api.openai.com/v1")
+        .with_key("groq", "key-of-another");
+    let providers = Providers::new(settings).expect("the settings are fine");
+    let mut accounts = Accounts::new(providers, Arc::new(SystemClock::new()));
+    let mut n_accounts = |name: &str| {
+        let model = accounts.model(name, ResilienceSpec::default()).expect(name);
+        assert_eq!(model.name(), name);
+        accounts.status().len()
+    };
+    let names = [
+        ("openai:a", 1),
+        ("openai:b", 1),
+        ("openai-responses:a", 1),
+        ("groq:a", 2),
+        ("ollama:a", 3),
+        ("http://127.0.0.1:11434/v1#a", 3),
+        ("http://127.0.0.1:8000/v1#a", 4),
+    ];
+    for (name, expect) in names {
+        assert_eq!(n_accounts(name), expect, "{name}");
+    }
+    assert!(!format!("{accounts:?}").contains("key-of"));
 }
 
 #[test]

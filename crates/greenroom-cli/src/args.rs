@@ -8,8 +8,10 @@ use clap_complete::Shell;
 use greenroom_core::budget::Budget;
 
 mod duration;
+mod model;
 
 use duration::duration;
+pub(crate) use model::ModelArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -31,6 +33,7 @@ Examples:
   greenroom ask \"How large is a mailbox, and what happens when it is full?\" --corpus docs
   greenroom ask \"What is 15% of 2,340?\" --corpus docs --deadline 5s
   greenroom ask - --corpus docs notes --json < question.txt
+  greenroom ask \"How large is a mailbox?\" --corpus docs --model openai:gpt-5
 
 The first Ctrl-C cancels the run and prints what there is; the second one leaves at once.";
 
@@ -45,6 +48,13 @@ const DEMO_EXAMPLES: &str = "\
 Examples:
   greenroom demo
   greenroom demo --corpus docs";
+
+const CONFIG_EXAMPLES: &str = "\
+Examples:
+  greenroom config
+  greenroom config --model ollama:llama3.2 --config work.toml
+
+The command line comes first, then the environment, then .env, then the file, then the default.";
 
 const BENCH_EXAMPLES: &str = "\
 Examples:
@@ -103,6 +113,9 @@ pub(crate) enum Command {
     /// Ask one question after another
     #[command(after_help = CHAT_EXAMPLES)]
     Chat(ChatArgs),
+    /// Show which models are asked, and where each setting came from
+    #[command(after_help = CONFIG_EXAMPLES)]
+    Config(ModelArgs),
     /// Measure the runtime and retrieval on this machine
     #[command(after_help = BENCH_EXAMPLES)]
     Bench(BenchArgs),
@@ -121,6 +134,8 @@ pub(crate) struct AskArgs {
     #[arg(value_name = "DIR")]
     more_corpora: Vec<PathBuf>,
     #[command(flatten)]
+    pub(crate) models: ModelArgs,
+    #[command(flatten)]
     pub(crate) limits: LimitArgs,
     /// Print one JSON object on standard output instead of text
     #[arg(long)]
@@ -133,6 +148,8 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "DIR", action = ArgAction::Append)]
     pub(crate) corpus: Vec<PathBuf>,
     #[command(flatten)]
+    pub(crate) models: ModelArgs,
+    #[command(flatten)]
     pub(crate) store: StoreArgs,
 }
 
@@ -140,6 +157,8 @@ pub(crate) struct DemoArgs {
 pub(crate) struct ChatArgs {
     #[command(flatten)]
     corpus: CorpusArgs,
+    #[command(flatten)]
+    pub(crate) models: ModelArgs,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
 }

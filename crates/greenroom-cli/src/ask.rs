@@ -1,11 +1,12 @@
 //! `greenroom ask`: one question, one answer.
 
 use greenroom_core::report::Goal;
-use greenroom_models::Extractive;
 
 use crate::args::{AskArgs, Verbosity};
+use crate::config::Config;
 use crate::console::Console;
 use crate::exit::{Exit, Failure};
+use crate::models::Models;
 use crate::question::question;
 use crate::render::{agents, answer, answered_json, failed_json, problem_of, summary};
 use crate::session::Session;
@@ -38,7 +39,8 @@ async fn run(args: AskArgs, console: &Console) -> Result<Answered, Failure> {
         top_k: args.limits.top_k(),
         ..Goal::new(question(args.question)?)
     };
-    let session = Session::start(&sources, Extractive::new(), console).await?;
+    let models = Models::new(&Config::load(&args.models)?)?;
+    let session = Session::start(&sources, models, console).await?;
     let answered = watch(&session, goal, console, &mut Nobody).await;
     session.end().await;
     answered
@@ -50,7 +52,7 @@ pub(crate) fn conclude(answered: &Answered, console: &Console) -> Exit {
         console.say(agents(answered, console.on_stderr).trim_end());
     }
     let outcome = &answered.outcome;
-    let problem = problem_of(outcome);
+    let problem = problem_of(answered);
     if console.is_live() {
         console.say("");
     }

@@ -6,12 +6,13 @@ use std::collections::VecDeque;
 
 use greenroom_core::brief::Exchange;
 use greenroom_core::report::{Goal, Outcome};
-use greenroom_models::Extractive;
 
 use crate::args::ChatArgs;
 use crate::ask::conclude;
+use crate::config::Config;
 use crate::console::{Console, Ink, printable};
 use crate::exit::{Exit, Failure};
+use crate::models::Models;
 use crate::question::checked;
 use crate::render::{answer, count, sources, without_marks};
 use crate::session::Session;
@@ -34,7 +35,8 @@ Ctrl-C during an answer cancels it.
 
 /// Answers questions until there are no more.
 pub(crate) async fn chat(args: ChatArgs, console: &Console) -> Result<Exit, Failure> {
-    let session = Session::start(&args.sources(), Extractive::new(), console).await?;
+    let models = Models::new(&Config::load(&args.models)?)?;
+    let session = Session::start(&args.sources(), models, console).await?;
     let mut chat = Chat { args, console, conversation: VecDeque::new(), last: None };
     let ended = chat.talk(&session).await;
     session.end().await;

@@ -6,13 +6,13 @@ mod docs;
 use std::time::Duration;
 
 use greenroom_core::report::Goal;
-use greenroom_models::Extractive;
-use greenroom_testkit::Delayed;
 
 use crate::args::{DemoArgs, Sources};
 use crate::ask::conclude;
+use crate::config::Config;
 use crate::console::{Console, Ink};
 use crate::exit::{Exit, Failure};
+use crate::models::Models;
 use crate::paths;
 use crate::render::{agents, answer};
 use crate::session::Session;
@@ -32,6 +32,7 @@ const PACE: Duration = Duration::from_millis(400);
 
 /// Shows a team at work.
 pub(crate) async fn demo(args: DemoArgs, console: &Console) -> Result<Exit, Failure> {
+    let models = Models::new(&Config::load(&args.models)?)?;
     let store = args.store.store.or_else(paths::store_dir);
     let corpora =
         if args.corpus.is_empty() { docs::corpus(store.as_deref())? } else { args.corpus };
@@ -39,9 +40,13 @@ pub(crate) async fn demo(args: DemoArgs, console: &Console) -> Result<Exit, Fail
     let section = |title: &'static str| paint.paint(Ink::Bold, title);
     let parts: String = QUESTIONS.iter().map(|part| format!("  {part}\n")).collect();
     console.out(&format!("{}\n{parts}\n", section("Question")))?;
-    console.note(&format!("the model is slowed down to {} ms a call", PACE.as_millis()));
-    let model = Delayed::new(Extractive::new(), PACE);
-    let session = Session::start(&Sources { corpora, store }, model, console).await?;
+    let models = if models.is_offline() {
+        console.note(&format!("the model is slowed down to {} ms a call", PACE.as_millis()));
+        models.slowed(PACE)
+    } else {
+        models
+    };
+    let session = Session::start(&Sources { corpora, store }, models, console).await?;
     let mut crash = Crash::default();
     let answered = watch(&session, Goal::new(QUESTIONS.join(" ")), console, &mut crash).await;
     session.end().await;

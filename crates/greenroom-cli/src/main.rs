@@ -5,9 +5,11 @@
 use std::process::ExitCode;
 
 mod args;
+mod config;
 mod console;
 mod exit;
 mod logging;
+mod models;
 mod paths;
 mod signals;
 
@@ -43,6 +45,9 @@ fn perform(args: Args, console: &Console) -> Result<Exit, Failure> {
     if let Command::Completions(args) = &args.command {
         return completions::completions(args, console);
     }
+    if let Command::Config(args) = &args.command {
+        return config::show(args, console);
+    }
     let threads = std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 8));
     let tokio = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
@@ -55,7 +60,9 @@ fn perform(args: Args, console: &Console) -> Result<Exit, Failure> {
             Command::Demo(args) => Box::pin(demo::demo(args, console)).await,
             Command::Chat(args) => Box::pin(chat::chat(args, console)).await,
             Command::Bench(args) => Box::pin(bench::bench(args.benchmark, console)).await,
-            Command::Completions(_) => unreachable!("completions need no async runtime"),
+            Command::Completions(_) | Command::Config(_) => {
+                unreachable!("what needs no async runtime is done above")
+            }
         }
     });
     // A search or a file that is being read may hold a thread; nobody waits for it any more.

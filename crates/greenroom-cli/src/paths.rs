@@ -1,5 +1,5 @@
-//! Where things are kept on this machine. With `console` and `logging`, the only reader of the
-//! environment.
+//! Where things are kept on this machine. With `console`, `logging` and `config`, the only
+//! reader of the environment.
 
 use std::env;
 use std::path::PathBuf;
@@ -8,6 +8,14 @@ use std::path::PathBuf;
 /// XDG Base Directory Specification 0.8. `None` when the user has no home; indexes are in memory then.
 pub(crate) fn store_dir() -> Option<PathBuf> {
     store_dir_in(absolute("XDG_DATA_HOME"), absolute("HOME"))
+}
+
+/// The user's configuration file: `greenroom/config.toml` in the configuration directory of the same
+/// specification. `None` when the user has no home.
+pub(crate) fn config_file() -> Option<PathBuf> {
+    let home = || absolute("HOME").map(|home| home.join(".config"));
+    let config = absolute("XDG_CONFIG_HOME").or_else(home)?;
+    Some(config.join("greenroom/config.toml"))
 }
 
 fn store_dir_in(data_home: Option<PathBuf>, home: Option<PathBuf>) -> Option<PathBuf> {

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use greenroom_core::model::ChatModel;
 use greenroom_core::tool::DynTool;
 use greenroom_retrieval::{
     Corpus, CorpusError, CorpusErrorKind, CorpusOptions, IngestReport, Progress,
@@ -17,6 +16,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::args::Sources;
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Problem, chain};
+use crate::models::Models;
 use crate::paths;
 use crate::render::count;
 use crate::signals::Interrupts;
@@ -31,6 +31,7 @@ const END_MAX: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) team: Team,
+    pub(crate) models: Models,
     runtime: Runtime,
 }
 
@@ -38,12 +39,12 @@ impl Session {
     /// Starts everything, and tells what had to be worked around. Ctrl-C gives up.
     pub(crate) async fn start(
         sources: &Sources,
-        model: impl ChatModel,
+        models: Models,
         console: &Console,
     ) -> Result<Self, Failure> {
         let runtime = Runtime::start().await.map_err(|error| not_started(&error))?;
-        match start_team(&runtime, sources, model, console).await {
-            Ok(team) => Ok(Self { team, runtime }),
+        match start_team(&runtime, sources, &models, console).await {
+            Ok(team) => Ok(Self { team, models, runtime }),
             Err(failure) => {
                 end(&runtime).await;
                 Err(failure)
@@ -70,14 +71,13 @@ async fn end(runtime: &Runtime) {
 async fn start_team(
     runtime: &Runtime,
     sources: &Sources,
-    model: impl ChatModel,
+    models: &Models,
     console: &Console,
 ) -> Result<Team, Failure> {
     let progress = Progress::default();
     let report = Arc::new(OnceLock::new());
-    let team = runtime
-        .team()
-        .model(model)
+    let team = models
+        .seat(runtime.team())
         .source_when("documents", open(sources, progress.clone(), Arc::clone(&report)))
         .tools_when("toolbox", tools(sources.corpora.clone()))
         .start();

@@ -34,6 +34,8 @@ pub(crate) struct Answered {
     /// The agents that live as long as the team.
     pub(crate) team_agents: Vec<AgentInfo>,
     pub(crate) was_interrupted: bool,
+    /// What to do when a model is to blame.
+    pub(crate) advice: Option<String>,
 }
 
 /// Whoever looks at events besides the screen, and may act on them.
@@ -93,11 +95,14 @@ pub(crate) async fn watch(
         }
     }
     let outcome = run.outcome().await;
+    let duration = begun_at.elapsed();
     screen.end();
+    let advice = session.models.advice(&outcome).await;
     Ok(Answered {
         run: run.id(),
         outcome,
-        duration: begun_at.elapsed(),
+        duration,
+        advice,
         run_agents: run.agents(),
         team_agents: session.team.agents(),
         was_interrupted,

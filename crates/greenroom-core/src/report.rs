@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::brief::{Exchange, Gap};
 use crate::budget::{Budget, Limit, Usage};
+use crate::model::ModelErrorKind;
 use crate::retriever::{Citation, Passage};
 
 /// What a run is to answer.
@@ -76,13 +77,16 @@ pub struct TaskFailure {
     /// What it cost.
     #[serde(default)]
     pub usage: Usage,
+    /// What kind of error the model ended with, when that is why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_error: Option<ModelErrorKind>,
 }
 
 impl TaskFailure {
     /// A failure of a kind that cost nothing.
     #[must_use]
     pub fn new(kind: TaskFailureKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), usage: Usage::default() }
+        Self { kind, message: message.into(), usage: Usage::default(), model_error: None }
     }
 }
 

@@ -15,6 +15,8 @@
 //!
 //! The only timeout here is that of connecting. Silence, slowness and retries belong to the decorators.
 
+mod accounts;
+mod catalogue;
 mod client;
 mod embedder;
 mod error;
@@ -25,10 +27,11 @@ mod providers;
 mod settings;
 mod vendors;
 
+pub use accounts::Accounts;
 pub use embedder::HttpEmbedder;
 pub use error::{SetupError, SetupErrorKind};
 pub use model::HttpModel;
-pub use name::{ModelName, NameError};
+pub use name::{ModelName, NameError, nearest};
 pub use providers::Providers;
 pub use settings::Settings;
 pub use vendors::{KeyNeed, VENDORS, Vendor, vendor};

@@ -86,6 +86,16 @@ impl Wire {
         }
     }
 
+    /// The path of the list of models below the base URL.
+    #[must_use]
+    pub fn models_path(self) -> &'static str {
+        match self {
+            Self::OpenAiChat | Self::OpenAiResponses => "models",
+            Self::Anthropic => "v1/models",
+            Self::Ollama => "api/tags",
+        }
+    }
+
     /// Whether a base URL of this wire ends in `/v1` as a rule.
     #[must_use]
     pub fn is_below_v1(self) -> bool {

@@ -6,6 +6,7 @@ use greenroom_core::retriever::Citation;
 use super::line::{clipped, count, seconds};
 use crate::console::{Ink, Palette, printable};
 use crate::exit::{Exit, Problem};
+use crate::models::verdict;
 use crate::watch::Answered;
 
 /// The longest quote that is shown, in characters.
@@ -84,7 +85,15 @@ pub(crate) fn summary(answered: &Answered) -> String {
 }
 
 /// Why there is no answer, or why it is cut short; `None` when neither is the case.
-pub(crate) fn problem_of(outcome: &Outcome) -> Option<Problem> {
+pub(crate) fn problem_of(answered: &Answered) -> Option<Problem> {
+    let problem = failure_of(&answered.outcome)?;
+    match &answered.advice {
+        Some(advice) if problem.help.is_none() => Some(problem.help(advice.as_str())),
+        _ => Some(problem),
+    }
+}
+
+fn failure_of(outcome: &Outcome) -> Option<Problem> {
     let failure = match outcome.status {
         Status::Completed | Status::Partial => return None,
         Status::Failed | Status::Cancelled => outcome.failure.as_ref(),
@@ -97,17 +106,17 @@ pub(crate) fn problem_of(outcome: &Outcome) -> Option<Problem> {
         ));
     };
     let why = clipped(&failure.to_string(), WHY_CHARS_MAX);
-    let exit = match (outcome.limit, outcome.status) {
-        (_, Status::Cancelled) => Exit::Interrupted,
+    let (exit, code) = match (outcome.limit, outcome.status) {
+        (_, Status::Cancelled) => (Exit::Interrupted, code(failure.kind)),
         // Whatever the limit broke off has a reason of its own; the limit is what can be changed.
         (Some(limit), _) => {
             let message = format!("no answer: {limit} reached: {why}");
             let problem = Problem::new(Exit::Limit, code(TaskFailureKind::Limit), message);
             return Some(problem.help("raise it with --deadline or --budget-…"));
         }
-        (None, _) => Exit::Failed,
+        (None, _) => verdict(failure).unwrap_or((Exit::Failed, code(failure.kind))),
     };
-    Some(Problem::new(exit, code(failure.kind), format!("no answer: {why}")))
+    Some(Problem::new(exit, code, format!("no answer: {why}")))
 }
 
 /// The stable codes that `docs/errors.md` explains.
@@ -207,14 +216,14 @@ mod tests {
         let failed = |kind, limit| {
             let failure = TaskFailure::new(kind, "why");
             let outcome = Outcome::without_answer(Status::Failed, Some(failure));
-            let problem = problem_of(&Outcome { limit, ..outcome }).expect("it failed");
+            let problem = failure_of(&Outcome { limit, ..outcome }).expect("it failed");
             (problem.exit, problem.code)
         };
         assert_eq!(failed(TaskFailureKind::NotFound, None), (Exit::Failed, "GR0305"));
         for kind in [TaskFailureKind::Limit, TaskFailureKind::TimedOut] {
             assert_eq!(failed(kind, Some(Limit::Deadline)), (Exit::Limit, "GR0308"));
         }
-        assert_eq!(problem_of(&outcome()), None);
+        assert_eq!(failure_of(&outcome()), None);
     }
 
     #[test]

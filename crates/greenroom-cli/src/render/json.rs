@@ -51,12 +51,14 @@ struct Agent<'a> {
 struct Error<'a> {
     code: &'a str,
     message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<&'a str>,
 }
 
 /// What came of a run, on one line.
 pub(crate) fn answered_json(answered: &Answered) -> String {
     let Answered { outcome, run_agents, team_agents, .. } = answered;
-    let problem = problem_of(outcome);
+    let problem = problem_of(answered);
     line(&Answer {
         run_id: Some(answered.run),
         status: outcome.status,
@@ -118,7 +120,7 @@ fn agent(info: &AgentInfo) -> Agent<'_> {
 }
 
 fn error(problem: &Problem) -> Error<'_> {
-    Error { code: problem.code, message: &problem.message }
+    Error { code: problem.code, message: &problem.message, help: problem.help.as_deref() }
 }
 
 fn shown<S: serde::Serializer>(id: &Option<RunId>, serializer: S) -> Result<S::Ok, S::Error> {

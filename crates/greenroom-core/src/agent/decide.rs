@@ -143,7 +143,11 @@ impl Machine {
     }
 
     fn fail(&self, kind: TaskFailureKind, message: String) -> Vec<Event> {
-        let failure = TaskFailure { kind, message, usage: self.usage };
+        let model_error = match &self.phase {
+            Phase::Failed { error, .. } => Some(error.kind),
+            _ => None,
+        };
+        let failure = TaskFailure { kind, message, usage: self.usage, model_error };
         vec![Event::TaskFinished { result: Err(failure) }]
     }
 

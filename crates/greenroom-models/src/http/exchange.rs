@@ -24,6 +24,8 @@ pub(super) struct Endpoint {
     pub(super) headers: HeaderMap,
     pub(super) secret: Option<Secret>,
     pub(super) wire: Wire,
+    /// Whether the base URL is the vendor's own, and not one that somebody wrote.
+    pub(super) is_of_our_table: bool,
     /// The model's name as it was written, for screens and errors.
     pub(super) name: String,
 }
@@ -59,7 +61,15 @@ impl Endpoint {
         }
     }
 
-    async fn check(&self, mut response: Response) -> Result<Response, ModelError> {
+    /// The address of another path below the same base URL; without a path, the base URL itself.
+    pub(super) fn beside(&self, path: &str) -> Option<Url> {
+        let mut url = self.url.clone();
+        let base = url.path().strip_suffix(self.wire.path())?.to_owned();
+        url.set_path(&format!("{base}{path}"));
+        Some(url)
+    }
+
+    pub(super) async fn check(&self, mut response: Response) -> Result<Response, ModelError> {
         let head = response.headers();
         let encoding = head.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok());
         if let Some(encoding) = encoding.filter(|encoding| *encoding != "identity") {
@@ -92,6 +102,7 @@ impl Endpoint {
     fn refused(&self, response: &Response, body: &[u8]) -> ModelError {
         let head = header(response);
         let now = headers::date(&head);
+        let base_url = self.beside("");
         let failed = Failed {
             status: response.status().as_u16(),
             body,
@@ -99,6 +110,7 @@ impl Endpoint {
             retry_after: headers::retry_after(&head, now),
             should_retry: headers::should_retry(&head),
             request_id: head("x-request-id").or_else(|| head("request-id")),
+            base_url: base_url.as_ref().filter(|_| !self.is_of_our_table).map(Url::as_str),
         };
         let mut error = failure(self.wire, &self.name, &failed);
         if response.status().is_redirection() {
@@ -112,7 +124,7 @@ impl Endpoint {
     }
 
     /// Why there is no response at all.
-    fn unsent(&self, error: &reqwest::Error) -> ModelError {
+    pub(super) fn unsent(&self, error: &reqwest::Error) -> ModelError {
         let tls = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>());
         if let Some(tls) = tls {
             let what = match tls {
@@ -150,7 +162,7 @@ impl Endpoint {
     }
 
     /// Whom the request was for, without its path.
-    fn origin(&self) -> String {
+    pub(super) fn origin(&self) -> String {
         self.url.origin().ascii_serialization()
     }
 }

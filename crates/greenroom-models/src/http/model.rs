@@ -38,6 +38,12 @@ impl HttpModel {
         Self(Arc::new(Inner { endpoint, model, wire, quirks, options, output_tokens_max, limits }))
     }
 
+    /// The model, by its provider's name.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.0.model
+    }
+
     /// Sets options for every request that leaves them open.
     #[must_use]
     pub fn with_options(mut self, options: ChatOptions) -> Self {
@@ -58,6 +64,12 @@ impl HttpModel {
     pub fn with_limits(mut self, limits: Limits) -> Self {
         Arc::make_mut(&mut self.0).limits = limits;
         self
+    }
+}
+
+impl HttpModel {
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.0.endpoint
     }
 }
 

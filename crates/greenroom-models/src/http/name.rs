@@ -101,7 +101,9 @@ fn endpoint(text: &str) -> Result<ModelName, NameError> {
         return Err(NameError::NoHost { name: text.to_owned() });
     }
     if model.is_empty() {
-        return Err(NameError::NoModelInUrl { url: base_url.to_owned() });
+        // What stands behind a ? may be a key.
+        let url = base_url.split('?').next().unwrap_or_default().to_owned();
+        return Err(NameError::NoModelInUrl { url });
     }
     let source = Source::Endpoint(base_url.trim_end_matches('/').to_owned());
     Ok(ModelName { source, model: model.to_owned() })
@@ -121,7 +123,7 @@ pub enum NameError {
         name: String,
     },
     /// No provider has that name.
-    #[error("there is no provider {provider:?}; {}there are {}", nearest(provider), providers())]
+    #[error("there is no provider {provider:?}; {}there are {}", hint(provider), providers())]
     UnknownProvider {
         /// What was written for the provider.
         provider: String,
@@ -155,12 +157,16 @@ fn providers() -> String {
 }
 
 /// A hint at the provider whose name is nearest, when one is near.
-fn nearest(written: &str) -> String {
-    let distances = VENDORS.iter().map(|vendor| (distance(written, vendor.name), vendor.name));
-    match distances.min() {
-        Some((0..=2, name)) => format!("did you mean {name:?}? "),
-        _ => String::new(),
-    }
+fn hint(written: &str) -> String {
+    let near = nearest(written, VENDORS.iter().map(|vendor| vendor.name));
+    near.map(|name| format!("did you mean {name:?}? ")).unwrap_or_default()
+}
+
+/// The name that is at most two letters away from what was written, for hints at misspelt names.
+#[must_use]
+pub fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let distances = names.into_iter().map(|name| (distance(written, name), name));
+    distances.min().filter(|(distance, _)| *distance <= 2).map(|(_, name)| name)
 }
 
 /// How many letters must be changed, added or left out to make one text of the other.
@@ -218,6 +224,7 @@ mod tests {
         check_refused("something:x", "there is no provider \"something\"; there are openai");
         check_refused("openai:", "names no model");
         check_refused("http://host/v1", "http://host/v1#MODEL");
+        check_refused("http://host/v1?key=x", "http://host/v1 names no model");
         check_refused("http://#m", "no host");
         check_refused("https://user:sk-secret@host/v1#m", "no user and no password");
         let error = "https://user:sk-secret@host/v1#m".parse::<ModelName>().expect_err("refused");

@@ -137,6 +137,7 @@ impl Providers {
             headers,
             secret: secret.cloned(),
             wire,
+            is_of_our_table: base_url == vendor.base_url,
             name: name.to_string(),
         })
     }
@@ -145,8 +146,8 @@ impl Providers {
 /// The address of a request.
 fn url(base_url: &str, path: &str) -> Result<Url, SetupError> {
     let bad = |why: &str| {
-        // Whoever wrote a password into an address did not mean it to be shown.
-        let shown = base_url.split('@').next_back().unwrap_or_default();
+        // Whoever wrote a password or a key into an address did not mean it to be shown.
+        let shown = if base_url.contains(['@', '?', '#']) { "[redacted]" } else { base_url };
         SetupError::new(SetupErrorKind::BadUrl, format!("{shown:?} is no base URL: {why}"))
     };
     let base = Url::parse(base_url).map_err(|_| bad("write it as http://HOST:PORT/v1"))?;

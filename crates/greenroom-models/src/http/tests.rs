@@ -351,7 +351,7 @@ fn what_cannot_be_set_up_says_what_to_do() {
     let at = |url: &str| none().with_key("openai", KEY).with_base_url("openai", url);
     check_refused(at("ftp://host/v1"), "openai:gpt", BadUrl, "http://");
     check_refused(at("https://me:canary@host/v1"), "openai:gpt", BadUrl, "no user and no password");
-    check_refused(at("https://host/v1?key=1"), "openai:gpt", BadUrl, "nothing behind ?");
+    check_refused(at("https://host/v1?key=canary@x"), "openai:gpt", BadUrl, "nothing behind ?");
     check_refused(at("http://"), "openai:gpt", BadUrl, "HOST");
     check_refused(none().with_roots_pem("nothing"), "ollama:m", BadConnection, "PEM");
     check_refused(
@@ -364,6 +364,25 @@ fn what_cannot_be_set_up_says_what_to_do() {
     let shown =
         format!("{model:?} {:?}", model.as_ref().map(|providers| providers.model("openai:m")));
     assert!(!shown.contains("canary"), "{shown}");
+}
+
+#[test]
+fn a_list_of_models_is_beside_the_wire() {
+    let settings = Settings::new()
+        .with_key("anthropic", KEY)
+        .with_base_url("anthropic", "http://h/gate/")
+        .with_base_url("vllm", "http://h/v1");
+    let providers = Providers::new(settings).expect("the settings are fine");
+    for (name, expect) in [
+        ("anthropic:m", "http://h/gate/v1/models"),
+        ("vllm:m", "http://h/v1/models"),
+        ("ollama:m", "http://127.0.0.1:11434/api/tags"),
+    ] {
+        let model = providers.model(name).expect(name);
+        let endpoint = model.endpoint();
+        let url = endpoint.beside(endpoint.wire.models_path()).expect("an address");
+        assert_eq!((url.as_str(), model.id()), (expect, "m"));
+    }
 }
 
 #[tokio::test]

@@ -29,6 +29,8 @@ pub struct Failed<'a> {
     pub should_retry: Option<bool>,
     /// The provider's name for the request.
     pub request_id: Option<&'a str>,
+    /// The base URL, when somebody wrote it: a mistake in it is told with what to write.
+    pub base_url: Option<&'a str>,
 }
 
 /// What the error is.
@@ -66,7 +68,12 @@ pub fn failure(wire: Wire, model: &str, failed: &Failed<'_>) -> ModelError {
     };
     let _ = write!(message, ": {said}");
     if kind == ModelErrorKind::Endpoint && wire.is_below_v1() {
-        message.push_str(" (is the base URL right? it ends in /v1 as a rule)");
+        match failed.base_url.map(|url| url.trim_end_matches('/')) {
+            Some(url) if !url.contains("/v1") => {
+                let _ = write!(message, " (the base URL ends in /v1 as a rule: write {url}/v1)");
+            }
+            _ => message.push_str(" (is the base URL right? it ends in /v1 as a rule)"),
+        }
     }
     ModelError {
         retry_after: failed.retry_after,

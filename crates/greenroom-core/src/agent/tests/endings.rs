@@ -196,7 +196,10 @@ fn a_limit_ends_the_work_with_what_finished_calls_have_found() {
 
     let (result, _) = limited(&["look", "look", "look"], 0);
     let message = "deadline".to_owned();
-    assert_eq!(result, Err(TaskFailure { kind: TaskFailureKind::Limit, message, usage }));
+    assert_eq!(
+        result,
+        Err(TaskFailure { usage, ..TaskFailure::new(TaskFailureKind::Limit, message) })
+    );
 }
 
 #[test]

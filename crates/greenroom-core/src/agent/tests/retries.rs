@@ -91,5 +91,6 @@ fn a_failure_says_what_happened() {
     let done = Simulation::new(with_attempts(2), &model).run();
     let failure = done.result().as_ref().expect_err("the model fails");
     assert_eq!(failure.kind, TaskFailureKind::Model);
+    assert_eq!(failure.model_error, Some(ModelErrorKind::Timeout));
     assert_eq!(failure.message, "timed out after 2 of 2 tries: model m: no");
 }

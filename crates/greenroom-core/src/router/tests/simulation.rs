@@ -64,7 +64,7 @@ pub(super) fn planned(tasks: Vec<PlannedTask>) -> Report {
 }
 
 pub(super) fn failure(kind: TaskFailureKind) -> TaskFailure {
-    TaskFailure { kind, message: "no".into(), usage: COST }
+    TaskFailure { usage: COST, ..TaskFailure::new(kind, "no") }
 }
 
 /// What agents do who have no trouble: the planner plans this, researchers find their fact, the tool

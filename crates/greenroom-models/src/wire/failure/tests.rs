@@ -8,6 +8,19 @@ fn failed(status: u16, body: &str) -> Failed<'_> {
     Failed { status, body: body.as_bytes(), ..Failed::default() }
 }
 
+#[test]
+fn a_base_url_without_v1_is_told_with_what_to_write() {
+    let says = |base_url| {
+        let failed = Failed { base_url, ..failed(404, r#"{"detail":"Not Found"}"#) };
+        failure(Wire::OpenAiChat, "m", &failed).message
+    };
+    let hint = "HTTP 404: Not Found (the base URL ends in /v1 as a rule: write http://h:8/v1)";
+    assert_eq!(says(Some("http://h:8/")), hint);
+    for base_url in [None, Some("http://h:8/v1/"), Some("http://h:8/v1beta")] {
+        assert!(says(base_url).ends_with("(is the base URL right? it ends in /v1 as a rule)"));
+    }
+}
+
 #[track_caller]
 fn check(status: u16, body: &str, kind: Kind, says: &str) {
     let error = failure(Wire::OpenAiChat, "m", &failed(status, body));

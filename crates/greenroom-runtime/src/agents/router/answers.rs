@@ -95,7 +95,7 @@ pub(super) fn computed(answer: Result<ToolOutcome, AskError>) -> Result<Report, 
                 ToolErrorKind::Cancelled => TaskFailureKind::Cancelled,
                 _ => TaskFailureKind::Tool,
             };
-            Err(TaskFailure { kind, message: error.message, usage })
+            Err(TaskFailure { usage, ..TaskFailure::new(kind, error.message) })
         }
     }
 }

@@ -8,6 +8,9 @@ use std::process::{Child, Command, Output, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
+mod models;
+mod server;
+
 const MAILBOX: &str = "# Mailboxes\n\nA mailbox is bounded.\n\
     The default capacity of a mailbox is 64 messages.\n\n\
     ## Crashes\n\nA message that crashes its actor again and again becomes a dead letter.\n\
@@ -41,11 +44,10 @@ impl World {
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_greenroom"));
         command.args(args).current_dir(self.path()).stdin(Stdio::null());
-        for name in ["NO_COLOR", "CLICOLOR_FORCE", "RUST_LOG", "RUST_BACKTRACE", "GREENROOM_STORE"]
-        {
-            command.env_remove(name);
-        }
+        let path = std::env::var_os("PATH").unwrap_or_default();
         command
+            .env_clear()
+            .env("PATH", path)
             .env("HOME", self.path().join("home"))
             .env("XDG_DATA_HOME", self.path().join("data"));
         command
@@ -89,8 +91,14 @@ impl Ran {
     /// Exits with `code`, tells `error` on one line, and prints nothing.
     #[track_caller]
     fn is_refused(&self, code: i32, error: &str) {
-        assert_eq!(self.code, Some(code), "{self:?}");
         assert_eq!(self.out, "", "{self:?}");
+        self.fails(code, error);
+    }
+
+    /// Exits with `code` and tells `error` on one line.
+    #[track_caller]
+    fn fails(&self, code: i32, error: &str) {
+        assert_eq!(self.code, Some(code), "{self:?}");
         let prefix = format!("greenroom: error[{error}]: ");
         let lines = self.err.lines().filter(|line| line.starts_with(&prefix)).count();
         assert_eq!(lines, 1, "{self:?}");

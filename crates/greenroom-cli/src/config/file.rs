@@ -1,0 +1,116 @@
+//! The configuration file: found, read, understood.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use greenroom_models::http::{VENDORS, Vendor};
+use toml::de::DeTable;
+
+use super::section::{Section, Source};
+use super::{Role, Setting, mistake};
+use crate::exit::{Failure, Problem, chain};
+use crate::paths;
+
+/// The file in the working directory.
+const HERE: &str = "greenroom.toml";
+
+/// The longest file, in bytes. One that is longer is something else.
+const LEN_MAX: u64 = 1 << 20;
+
+/// What the file says.
+#[derive(Debug, Default)]
+pub(crate) struct File {
+    /// `None` when there is none.
+    pub(super) path: Option<PathBuf>,
+    pub(super) model: Option<Setting<String>>,
+    pub(super) tries: Option<Setting<u32>>,
+    pub(super) roles: BTreeMap<Role, Setting<String>>,
+    pub(super) providers: Vec<(&'static Vendor, Provider)>,
+}
+
+/// What the file says of a provider.
+#[derive(Debug, Default)]
+pub(super) struct Provider {
+    pub(super) base_url: Option<Setting<String>>,
+    pub(super) requests_per_minute: Option<Setting<u64>>,
+    pub(super) tokens_per_minute: Option<Setting<u64>>,
+}
+
+impl File {
+    /// Reads the file that is named, or the one of this directory, or else the user's.
+    pub(super) fn load(named: Option<&Path>) -> Result<Self, Failure> {
+        let candidates = match named {
+            Some(path) => vec![path.to_owned()],
+            None => {
+                [Some(PathBuf::from(HERE)), paths::config_file()].into_iter().flatten().collect()
+            }
+        };
+        for path in candidates {
+            match read(&path) {
+                Ok(text) => return Ok(Self::parse(&path, &text)?),
+                Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => {}
+                Err(error) => {
+                    let shown = path.display();
+                    let message = format!("{shown} cannot be read: {}", chain(&error));
+                    return Err(mistake("GR0411", message).into());
+                }
+            }
+        }
+        Ok(Self::default())
+    }
+
+    /// Understands a text. Every key has to be known.
+    pub(super) fn parse(path: &Path, text: &str) -> Result<Self, Problem> {
+        let source = Source { path, text };
+        let document = DeTable::parse(text).map_err(|error| {
+            let origin = source.origin(error.span().map_or(0, |span| span.start));
+            // The reader's message never quotes a value; its full form would show the line.
+            let why = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
+            mistake("GR0412", format!("{origin}: this is not TOML: {why}"))
+        })?;
+        let mut file = Self { path: Some(path.to_owned()), ..Self::default() };
+        let mut root = Section::new(source, document.get_ref());
+        file.model = root.text("model")?;
+        file.tries = root.count("tries")?.map(|tries| Setting {
+            value: u32::try_from(tries.value).unwrap_or(u32::MAX),
+            origin: tries.origin,
+        });
+        root.table("roles", |roles| file.read_roles(roles))?;
+        root.table("providers", |providers| file.read_providers(providers))?;
+        root.end()?;
+        Ok(file)
+    }
+
+    fn read_roles(&mut self, mut roles: Section<'_>) -> Result<(), Problem> {
+        for role in Role::ALL {
+            roles.table(role.name(), |mut section| {
+                self.roles.extend(section.text("model")?.map(|model| (role, model)));
+                section.end()
+            })?;
+        }
+        roles.end()
+    }
+
+    fn read_providers(&mut self, mut providers: Section<'_>) -> Result<(), Problem> {
+        for vendor in VENDORS {
+            providers.table(vendor.name, |mut section| {
+                let provider = Provider {
+                    base_url: section.text("base_url")?,
+                    requests_per_minute: section.count("requests_per_minute")?,
+                    tokens_per_minute: section.count("tokens_per_minute")?,
+                };
+                self.providers.push((vendor, provider));
+                section.end()
+            })?;
+        }
+        providers.end()
+    }
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    if fs::metadata(path)?.len() > LEN_MAX {
+        return Err(io::Error::other("it is longer than 1 MiB"));
+    }
+    fs::read_to_string(path)
+}

@@ -1,9 +1,13 @@
-//! An actor whose state is in the journal: it answers once its event is stored, and has it after a crash.
+//! An actor whose state is in the journal: it answers once its event is stored, and has it after a crash. With a
+//! directory as argument, the journal is there, and the next process goes on from it.
 
 use std::error::Error;
 use std::time::Duration;
 
-use greenroom::{Actor, Context, Failure, Persistent, PersistentSpec, Reply, Runtime, VirtualSpec};
+use greenroom::{
+    Actor, Context, Durability, Failure, Persistent, PersistentSpec, Reply, Runtime, SqliteJournal,
+    SqliteOptions, VirtualSpec,
+};
 use serde::{Deserialize, Serialize};
 
 /// A purse. Its state is a fold of events.
@@ -67,7 +71,11 @@ impl Persistent for Purse {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let second = Duration::from_secs(1);
-    let runtime = Runtime::start().await?;
+    let journal = match std::env::args_os().nth(1) {
+        Some(dir) => SqliteJournal::open(dir)?,
+        None => SqliteOptions::new("").durability(Durability::Ephemeral).open()?,
+    };
+    let runtime = Runtime::builder().journal(journal).start().await?;
     let purse = runtime.spawn_persistent(PersistentSpec::new("purse"), Purse::default).await?;
     let n_coins = purse.ask(second, |reply| Message::Put(42, reply)).await?;
     println!("{n_coins} coins");

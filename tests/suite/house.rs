@@ -10,12 +10,13 @@ const FILE_LINES_MAX: usize = 400;
 const FUNCTION_LINES_MAX: usize = 70;
 
 /// Which of ours a crate may depend on, to be built. Tests may use the testkit besides.
-const EDGES: [(&str, &[&str]); 10] = [
+const EDGES: [(&str, &[&str]); 11] = [
     ("greenroom-core", &[]),
     ("greenroom-runtime", &["greenroom-core"]),
     ("greenroom-models", &["greenroom-core"]),
     ("greenroom-tools", &["greenroom-core"]),
     ("greenroom-retrieval", &["greenroom-core"]),
+    ("greenroom-journal", &["greenroom-core"]),
     ("greenroom-testkit", &["greenroom-core"]),
     (
         "greenroom",
@@ -25,6 +26,7 @@ const EDGES: [(&str, &[&str]); 10] = [
             "greenroom-models",
             "greenroom-tools",
             "greenroom-retrieval",
+            "greenroom-journal",
         ],
     ),
     (
@@ -36,6 +38,7 @@ const EDGES: [(&str, &[&str]); 10] = [
             "greenroom-models",
             "greenroom-tools",
             "greenroom-retrieval",
+            "greenroom-journal",
             "greenroom-testkit",
         ],
     ),
@@ -44,8 +47,11 @@ const EDGES: [(&str, &[&str]); 10] = [
 ];
 
 /// Crates that only these of ours may depend on, to be built: whoever knows them owns what they do.
-const OWNED: [(&str, &[&str]); 2] =
-    [("ractor", &["greenroom-runtime"]), ("tantivy", &["greenroom-retrieval"])];
+const OWNED: [(&str, &[&str]); 3] = [
+    ("ractor", &["greenroom-runtime"]),
+    ("tantivy", &["greenroom-retrieval"]),
+    ("rusqlite", &["greenroom-journal"]),
+];
 
 /// What the core never depends on.
 const NOT_IN_CORE: [&str; 10] = [

@@ -15,6 +15,7 @@ use greenroom_core::random::SplitMix64;
 use greenroom_core::supervision::{
     AdminError, Backoff, ChildSpec, ExitReason, Intensity, Strategy, SupervisorSpec,
 };
+use greenroom_journal::SqliteJournal;
 use greenroom_runtime::{
     Actor, AgentRef, AskError, Context, DeadReason, Failure, Persistent, PersistentSpec, Reply,
     Runtime,
@@ -329,6 +330,24 @@ async fn another_process_goes_on_where_the_first_ended() {
     let account = runtime.spawn_persistent(spec, Account::default).await.expect("it starts");
     assert_eq!(account.ask(SOON, Message::Balance).await, Ok(42));
     end(runtime).await;
+}
+
+/// In real time: the disk does not wait in virtual time.
+#[tokio::test]
+async fn the_state_is_there_in_the_next_process() {
+    let dir = tempfile::tempdir().expect("there is a directory for it");
+    let spec = || PersistentSpec::new("account").snapshot_every(3);
+    for n_coins in 1..=8 {
+        // One process owns the file, so it opens when the one before has ended.
+        let journal = SqliteJournal::open(dir.path()).expect("nobody owns it any more");
+        let runtime = Runtime::builder().journal(journal).start().await.expect("a runtime starts");
+        let account = runtime.spawn_persistent(spec(), Account::default).await.expect("it starts");
+        let deposited = account.ask(SOON, |reply| Message::Deposit(1, reply)).await;
+        assert_eq!(deposited, Ok(n_coins));
+        assert!(account.crash_on_purpose());
+        assert_eq!(account.ask(SOON, Message::Balance).await, Ok(n_coins));
+        end(runtime).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use greenroom_core::brief::{Brief, ResearchBrief};
-use greenroom_core::journal::MemoryJournal;
+use greenroom_core::journal::{Journal as _, MemoryJournal, Runs};
 use greenroom_core::message::Message;
 use greenroom_core::model::ChatRequest;
+use greenroom_journal::{Durability, SqliteJournal, SqliteOptions};
 use greenroom_models::Extractive;
 use greenroom_retrieval::{Corpus, CorpusOptions};
 use greenroom_testkit::conformance;
@@ -14,6 +15,22 @@ use greenroom_testkit::conformance;
 async fn the_journal_in_memory_conforms() {
     conformance::journal("memory", Arc::new(MemoryJournal::new())).await;
     conformance::journal("memory, keeping many", Arc::new(MemoryJournal::keeping(1000))).await;
+}
+
+/// In real time: the disk does not wait in virtual time.
+#[tokio::test]
+async fn the_durable_journal_conforms_in_every_mode() {
+    for durability in [Durability::Durable, Durability::Relaxed, Durability::Ephemeral] {
+        let dir = tempfile::tempdir().expect("there is a directory for it");
+        let options = SqliteOptions::new(dir.path()).durability(durability);
+        let journal = options.open().expect("it is new");
+        conformance::journal(&format!("{durability:?}"), Arc::new(journal.clone())).await;
+        let runs = journal.runs(Runs::Newest(99)).await;
+        drop(journal);
+        let survives = durability != Durability::Ephemeral;
+        let reopened = SqliteJournal::open(dir.path()).expect("nobody owns it any more");
+        assert_eq!(reopened.runs(Runs::Newest(99)).await == runs, survives, "{durability:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,8 @@
 //! This crate re-exports what an application needs; it has no logic of its own. Start at [`Runtime`].
 
 pub use greenroom_core as core;
+#[cfg(feature = "journal")]
+pub use greenroom_journal as journal;
 pub use greenroom_models as models;
 #[cfg(feature = "retrieval")]
 pub use greenroom_retrieval as retrieval;
@@ -17,6 +19,8 @@ pub use greenroom_core::retriever::{Citation, Passage, Query, Retriever};
 pub use greenroom_core::schemars::{self, JsonSchema};
 pub use greenroom_core::tool::{Tool, tool};
 pub use greenroom_core::watchdog::{OnStuck, WatchdogSpec};
+#[cfg(feature = "journal")]
+pub use greenroom_journal::{Durability, SqliteJournal, SqliteOptions};
 pub use greenroom_models::Extractive;
 #[cfg(feature = "http")]
 pub use greenroom_models::http::{Providers, Settings};

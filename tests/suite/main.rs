@@ -15,6 +15,7 @@ mod models;
 mod pages;
 mod persistence;
 mod pools;
+mod recovery;
 mod resilience;
 mod seams;
 mod streams;

@@ -1,14 +1,17 @@
 //! The pages: their Rust is code that is compiled here or in the examples, and their links lead somewhere.
 
 use std::collections::BTreeSet;
+use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use greenroom_core::recovery::RecoverySpec;
 use greenroom_core::supervision::ChildSpec;
 use greenroom_models::Extractive;
 use greenroom_models::resilience::{Governor, GovernorSpec, ResilienceSpec, resilient};
 use greenroom_runtime::{RactorChild, SystemClock};
+use greenroom_testkit::ScriptedTool;
 use ractor::{ActorProcessingErr, ActorRef};
 
 use crate::support::{end, runtime};
@@ -53,6 +56,21 @@ async fn a_model_is_surrounded() {
     let text = "Mailboxes are bounded. What is bounded?";
     assert!(clerk.expect("complete").run(text).await.is_ok());
     assert_eq!((account.status().n_in_flight, account.status().n_refused), (0, 0));
+    end(runtime).await;
+}
+
+/// The recovery of the page on durability.
+#[tokio::test(start_paused = true)]
+async fn an_agent_recovers_its_runs() {
+    let runtime = runtime().await;
+    let (model, look) = (Extractive::new(), ScriptedTool::echo("look"));
+    let recovered = async {
+        let clerk = runtime.agent("clerk").model(model).tool(look).build()?;
+        let round = runtime.recover(RecoverySpec::default()).await?;
+        drop(clerk);
+        Ok::<_, Box<dyn Error>>(round)
+    };
+    assert!(recovered.await.expect("a round ends").resumed.is_empty());
     end(runtime).await;
 }
 

@@ -23,7 +23,8 @@ use crate::support::{end, runtime};
 
 pub(crate) const QUESTION: &str =
     "What is the default capacity of a mailbox, and what is 12% of 64?";
-const ANSWER: &str = "The default capacity of a mailbox is 64 messages. [1]\n\n12% of 64 = 7.68";
+pub(crate) const ANSWER: &str =
+    "The default capacity of a mailbox is 64 messages. [1]\n\n12% of 64 = 7.68";
 
 /// The offline model, answering after a second and counting its calls.
 fn model() -> (ScriptedModel, Calls<ChatRequest>) {

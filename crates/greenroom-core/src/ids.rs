@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::fingerprint::fingerprint;
+
 macro_rules! name_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -200,14 +202,11 @@ impl StreamId {
     /// tasks of a run which fail together do not come back together.
     #[must_use]
     pub fn seed(&self) -> u64 {
-        // FNV-1a, which is the same in every build.
-        let hash = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        let of = |text: &str| text.bytes().fold(0xcbf2_9ce4_8422_2325, hash);
         let owner = match &self.owner {
             Owner::Run(run) => run.bits() as u64,
-            Owner::Agent(agent) => of(agent.as_str()),
+            Owner::Agent(agent) => fingerprint(agent.as_str()),
         };
-        owner ^ of(&self.path)
+        owner ^ fingerprint(&self.path)
     }
 
     /// The tasks from the root to this stream, joined by `/`; empty for the root stream.

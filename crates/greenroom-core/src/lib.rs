@@ -9,6 +9,7 @@ use std::pin::Pin;
 
 use futures_core::Stream;
 
+pub mod fingerprint;
 pub mod ids;
 pub mod time;
 
@@ -35,6 +36,7 @@ pub mod fault;
 pub mod mailbox;
 pub mod persistence;
 pub mod pool;
+pub mod recovery;
 pub mod resilience;
 pub mod router;
 pub mod supervision;

@@ -25,11 +25,14 @@ pub struct Goal {
 }
 
 impl Goal {
+    /// The default of [`Goal::top_k`].
+    pub const TOP_K: usize = 8;
+
     /// A question with the default budget.
     #[must_use]
     pub fn new(question: impl Into<String>) -> Self {
         let (conversation, budget) = (Vec::new(), Budget::default());
-        Self { question: question.into(), conversation, budget, top_k: 8 }
+        Self { question: question.into(), conversation, budget, top_k: Self::TOP_K }
     }
 }
 

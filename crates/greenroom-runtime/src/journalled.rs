@@ -11,6 +11,7 @@ use greenroom_core::ids::StreamId;
 use greenroom_core::journal::{Event, Journal, JournalError, Recorded};
 use greenroom_core::time::Clock;
 use greenroom_core::{agent, router};
+use tokio_util::sync::CancellationToken;
 
 use crate::actor::effect::EffectError;
 use crate::actor::{Actor, Context, Failure};
@@ -161,6 +162,8 @@ pub(crate) struct Journalled<M> {
     n_stored: u64,
     queue: VecDeque<Event>,
     is_appending: bool,
+    /// Cancelled once a result is stored: the run has got further.
+    moved: CancellationToken,
 }
 
 impl<M: Fold> Journalled<M> {
@@ -169,9 +172,10 @@ impl<M: Fold> Journalled<M> {
         journal: Arc<dyn Journal>,
         clock: Arc<dyn Clock>,
         stream: StreamId,
+        moved: CancellationToken,
     ) -> Self {
-        let queue = VecDeque::new();
-        Self { machine, journal, clock, stream, n_stored: 0, queue, is_appending: false }
+        let (n_stored, queue, is_appending) = (0, VecDeque::new(), false);
+        Self { machine, journal, clock, stream, n_stored, queue, is_appending, moved }
     }
 
     fn load(&self) -> BoxFuture<'static, Result<Vec<Recorded>, JournalError>> {
@@ -227,6 +231,9 @@ impl<M: Fold> Journalled<M> {
         let mut commands = Vec::new();
         for recorded in batch.iter() {
             self.machine.apply(&recorded.event);
+            if recorded.event.is_result() && !self.moved.is_cancelled() {
+                self.moved.cancel();
+            }
             commands.extend(self.machine.command(&recorded.event));
         }
         commands

@@ -16,6 +16,7 @@ mod pool;
 
 mod agents;
 
+mod recovery;
 mod run;
 mod team;
 
@@ -42,6 +43,7 @@ pub use inspect::{AgentInfo, AgentState, InFlight};
 pub use panics::PanicLocations;
 pub use persist::{Persistent, PersistentSpec};
 pub use pool::{Job, JobReply, Pool, PoolError, PoolInfo, PoolStartError, PoolWorker, Submit};
+pub use recovery::{Recovered, ResumeError};
 pub use run::Run;
 pub use run::events::{RunEvent, RunEvents};
 pub use runtime::clock::SystemClock;

@@ -1,18 +1,22 @@
 //! Runs: what is shared by the agents of one, and the handle that its owner holds.
 
+pub(crate) mod closing;
 pub(crate) mod events;
+pub(crate) mod live;
 
+use std::any::Any;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use greenroom_core::budget::Ledger;
+use greenroom_core::budget::{Budget, Ledger, Usage};
 use greenroom_core::ids::{AgentId, RunId};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use crate::actor::slot::AnySlot;
 use crate::inspect::AgentInfo;
 use crate::run::events::{Emitter, RunEvent, RunEvents};
+use crate::run::live::{Control, LiveRun, Place};
 
 /// What the agents of a run share. `O` is what comes of it.
 pub(crate) struct RunShared<O> {
@@ -24,9 +28,16 @@ pub(crate) struct RunShared<O> {
     agents: Mutex<Vec<Arc<dyn AnySlot>>>,
     outcome: OnceLock<O>,
     over: CancellationToken,
+    /// Cancelled once the run has got further than it was when this process took it.
+    pub(crate) moved: CancellationToken,
+    /// Set once the run's own actor can be told things.
+    controls: OnceLock<Controls>,
+    is_closing: AtomicBool,
     /// The run's place among the runs of the runtime, given up when it is over.
-    place: Mutex<Option<OwnedSemaphorePermit>>,
+    place: Mutex<Option<Place>>,
 }
+
+type Controls = Box<dyn Fn(Control) + Send + Sync>;
 
 impl<O: Clone + Send + Sync + 'static> RunShared<O> {
     pub(crate) fn new(
@@ -34,7 +45,7 @@ impl<O: Clone + Send + Sync + 'static> RunShared<O> {
         ledger: Ledger,
         events: Emitter,
         top_k: usize,
-        place: OwnedSemaphorePermit,
+        place: Option<Place>,
     ) -> Self {
         Self {
             id,
@@ -44,15 +55,52 @@ impl<O: Clone + Send + Sync + 'static> RunShared<O> {
             agents: Mutex::new(Vec::new()),
             outcome: OnceLock::new(),
             over: CancellationToken::new(),
-            place: Mutex::new(Some(place)),
+            moved: CancellationToken::new(),
+            controls: OnceLock::new(),
+            is_closing: AtomicBool::new(false),
+            place: Mutex::new(place),
         }
+    }
+
+    /// A run that takes a place, and is shown there.
+    pub(crate) fn open(place: Place, ledger: Ledger, events: Emitter, top_k: usize) -> Arc<Self> {
+        let shared = Arc::new(Self::new(place.run(), ledger, events, top_k, None));
+        place.show(Arc::clone(&shared) as Arc<dyn LiveRun>);
+        *shared.lock_place() = Some(place);
+        shared
+    }
+
+    /// A run that is over.
+    pub(crate) fn ended(id: RunId, outcome: O) -> Arc<Self> {
+        let ledger = Ledger::new(Budget::default(), Usage::default());
+        let shared = Self::new(id, ledger, Emitter::default(), 0, None);
+        shared.finish(outcome);
+        Arc::new(shared)
     }
 
     /// Ends the run; the first outcome counts.
     pub(crate) fn finish(&self, outcome: O) {
         let _ = self.outcome.set(outcome);
         self.over.cancel();
-        drop(self.place.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.moved.cancel();
+        let place = self.lock_place().take();
+        drop(place);
+    }
+
+    /// Gives the run's place up without an outcome: it could not be started.
+    pub(crate) fn abandon(&self) {
+        let place = self.lock_place().take();
+        drop(place);
+    }
+
+    /// Says how the run's own actor is told things.
+    pub(crate) fn controlled_by(&self, controls: impl Fn(Control) + Send + Sync + 'static) {
+        let _ = self.controls.set(Box::new(controls));
+    }
+
+    /// Whether whoever asks is the one to close the run: it has no outcome, and nobody asked before.
+    pub(crate) fn begins_to_close(&self) -> bool {
+        !self.is_over() && !self.is_closing.swap(true, Ordering::AcqRel)
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -91,19 +139,40 @@ impl<O: Clone + Send + Sync + 'static> RunShared<O> {
         self.outcome.get().cloned().expect("the outcome is set before the run is over")
     }
 
+    fn lock_place(&self) -> std::sync::MutexGuard<'_, Option<Place>> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock_agents(&self) -> std::sync::MutexGuard<'_, Vec<Arc<dyn AnySlot>>> {
         self.agents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A run that was submitted. Dropping the handle does not cancel the run; it is the runtime's.
+impl<O: Clone + Send + Sync + 'static> LiveRun for RunShared<O> {
+    fn control(&self, control: Control) {
+        if let Some(controls) = self.controls.get() {
+            controls(control);
+        }
+    }
+
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+}
+
+/// A run that was submitted, or recovered. Dropping the handle does not cancel the run; it is the runtime's.
 pub struct Run<O> {
-    pub(crate) shared: Arc<RunShared<O>>,
-    pub(crate) cancel: Arc<dyn Fn() + Send + Sync>,
-    pub(crate) events: Option<RunEvents>,
+    shared: Arc<RunShared<O>>,
+    events: Option<RunEvents>,
 }
 
 impl<O: Clone + Send + Sync + 'static> Run<O> {
+    /// A handle of a run, with its events from now on.
+    pub(crate) fn new(shared: Arc<RunShared<O>>) -> Self {
+        let events = shared.subscribe();
+        Self { shared, events }
+    }
+
     /// The run's id.
     #[must_use]
     pub fn id(&self) -> RunId {
@@ -140,7 +209,7 @@ impl<O: Clone + Send + Sync + 'static> Run<O> {
 
     /// Cancels the run. Its outcome says so, unless it had one already.
     pub fn cancel(&self) {
-        (self.cancel)();
+        self.shared.control(Control::Cancel);
     }
 
     /// The agents that work or have worked for the run alone, in the order of their first start.

@@ -5,6 +5,7 @@
 mod builder;
 pub(crate) mod census;
 pub(crate) mod clock;
+mod durable;
 pub(crate) mod error;
 mod letters;
 mod looks;
@@ -24,7 +25,6 @@ use greenroom_core::supervision::{
     AdminError, ChildSpec, ExitReason, Restart, Strategy, SupervisorSpec,
 };
 use greenroom_core::time::Clock;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::actor::Actor;
 use crate::actor::address::AgentRef;
@@ -39,6 +39,7 @@ use crate::supervisor::{AgentStart, Observer, OnClosed, Start, SupervisorRef, Su
 use crate::team::TeamBuilder;
 
 use builder::subtree;
+use durable::Durable;
 
 pub use builder::RuntimeBuilder;
 
@@ -73,8 +74,7 @@ struct Inner {
     facts: Arc<Facts>,
     observer: Observer,
     random: Mutex<SplitMix64>,
-    /// Room for runs.
-    runs: Arc<Semaphore>,
+    durable: Durable,
 }
 
 impl Runtime {
@@ -263,11 +263,6 @@ impl Runtime {
         self.inner.house.dead_letters.release();
     }
 
-    /// Room for one run; `None` when there are as many as there may be.
-    pub(crate) fn admit_run(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.inner.runs).try_acquire_owned().ok()
-    }
-
     pub(crate) fn observer(&self) -> Observer {
         Arc::clone(&self.inner.observer)
     }
@@ -362,6 +357,7 @@ impl Runtime {
 }
 
 /// A runtime, for what it owns.
+#[derive(Clone)]
 pub(crate) struct WeakRuntime(Weak<Inner>);
 
 impl WeakRuntime {

@@ -10,8 +10,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use greenroom_core::budget::{Ledger, Usage};
-use greenroom_core::ids::{AgentId, StreamId};
+use greenroom_core::ids::{AgentId, RunId, StreamId};
 use greenroom_core::journal::{Event, Journal, Recorded};
+use greenroom_core::recovery::{Config, Footprint, Owner};
 use greenroom_core::report::{Goal, Outcome, Status, TaskFailure, TaskFailureKind};
 use greenroom_core::router::RouterSpec;
 use greenroom_core::supervision::{
@@ -27,11 +28,14 @@ use crate::agents::retrieval::RetrievalMessage;
 use crate::agents::router::{Router, RouterMessage, RouterSetup};
 use crate::agents::tools::ToolMessage;
 use crate::inspect::AgentInfo;
+use crate::recovery::{Resumable, Resuming};
+use crate::run::closing::Closer;
 use crate::run::events::{Emitter, RunEvent};
+use crate::run::live::{Control, Place};
 use crate::run::{Run, RunShared};
 use crate::runtime::Runtime;
 use crate::runtime::error::RunError;
-use crate::supervisor::{AgentStart, Observer, SupervisorRef, SupervisorStart};
+use crate::supervisor::{AgentStart, Observer, OnClosed, SupervisorRef, SupervisorStart};
 use crate::team::specialist::Specialist;
 
 pub use builder::TeamBuilder;
@@ -40,6 +44,9 @@ pub(crate) use seat::{Seat, child_of_run};
 /// What the runs of a team share.
 pub(crate) struct Crew {
     pub(crate) runtime: Runtime,
+    /// By which its runs find it again in another process.
+    pub(crate) owner: Owner,
+    pub(crate) config: Config,
     pub(crate) router: Arc<RouterSpec>,
     pub(crate) members: BTreeMap<String, Member>,
     pub(crate) journal: Arc<dyn Journal>,
@@ -82,38 +89,65 @@ impl Team {
             return Err(RunError::EmptyQuestion);
         }
         let crew = &self.crew;
-        let place = crew.runtime.admit_run().ok_or(RunError::TooManyRuns)?;
         let id = crew.runtime.new_run_id();
-        let stream = StreamId::root(id);
+        let place = crew.runtime.runs().admit(id).ok_or(RunError::TooManyRuns)?;
         let at = crew.clock.now();
-        let deadline = at.after(goal.budget.wall_max);
-        let ledger = Ledger::new(goal.budget, Usage::default());
-        let top_k = goal.top_k;
-        let event = Event::RunAccepted { goal, deadline };
-        let accepted = Arc::from([Recorded { seq: 0, at, event }]);
-        crew.journal.append(&stream, accepted).await.map_err(RunError::Journal)?;
-
-        let shared = Arc::new(RunShared::new(id, ledger, Emitter::watched(), top_k, place));
-        let events = shared.subscribe();
+        let (budget, top_k) = (goal.budget, goal.top_k);
+        let deadline = at.after(budget.wall_max);
+        let (owner, config) = (crew.owner.clone(), crew.config.clone());
+        let bound = Event::RunBound { owner, config, budget, deadline };
+        let accepted = [Event::RunAccepted { goal, deadline }, bound];
+        let accepted = (0..).zip(accepted).map(|(seq, event)| Recorded { seq, at, event });
+        let stored = crew.journal.append(&StreamId::root(id), accepted.collect());
+        stored.await.map_err(RunError::Journal)?;
+        let ledger = Ledger::new(budget, Usage::default());
+        let shared = RunShared::open(place, ledger, Emitter::watched(), top_k);
+        let run = Run::new(Arc::clone(&shared));
         shared.emit(|| RunEvent::Accepted { run: id });
-        let (team, run) = (self.clone(), Arc::clone(&shared));
-        // An accepted run is started whether its submitter waits for that or not.
-        let started = crew.runtime.tasks().spawn("start-run", async move {
-            let supervisor = SupervisorRef::new(AgentId::new(format!("run-{id}")));
-            team.start_supervisor(&run, &supervisor).await?;
-            let router = team.start_router(&run, &supervisor, stream).await;
-            if router.is_err() {
+        self.launch(shared).await?;
+        Ok(run)
+    }
+
+    /// A run of this team that is at work, or is over and still in the journal: to wait for its outcome, and
+    /// to watch it from now on. `None` when it is neither.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::Journal`] when the journal cannot be read.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn attach(&self, run: RunId) -> Result<Option<Run<Outcome>>, RunError> {
+        if let Some(shared) = self.crew.runtime.runs().find_of(run) {
+            return Ok(Some(Run::new(shared)));
+        }
+        let stored = self.crew.journal.load(&StreamId::root(run)).await;
+        let outcome = stored.map_err(RunError::Journal)?.into_iter().find_map(|r| match r.event {
+            Event::RunFinished { outcome } => Some(outcome),
+            _ => None,
+        });
+        Ok(outcome.map(|outcome| Run::new(RunShared::ended(run, outcome))))
+    }
+
+    /// Starts the actors of a run that is in the journal. It is started whether its submitter waits for that
+    /// or not.
+    async fn launch(&self, shared: Arc<RunShared<Outcome>>) -> Result<(), RunError> {
+        let team = self.clone();
+        let started = self.crew.runtime.tasks().spawn("start-run", async move {
+            let supervisor = SupervisorRef::new(AgentId::new(format!("run-{}", shared.id)));
+            let started = async {
+                team.start_supervisor(&shared, &supervisor).await?;
+                team.start_router(&shared, &supervisor).await
+            };
+            let started = started.await;
+            if started.is_err() {
                 supervisor.shutdown(ExitReason::Killed);
+                shared.abandon();
             }
-            router
+            started
         });
-        let router =
-            started.await.unwrap_or(Err(RunError::Supervisor(AdminError::ShuttingDown)))?;
-        let cancel = Arc::new(move || {
-            // A router that takes no message has finished, or will be finished by its supervisor.
-            let _ = router.control(RouterMessage::Cancel);
-        });
-        Ok(Run { shared, cancel, events })
+        started.await.unwrap_or(Err(RunError::Supervisor(AdminError::ShuttingDown)))
     }
 
     /// Asks a question with the default limits.
@@ -138,7 +172,6 @@ impl Team {
         shared: &Arc<RunShared<Outcome>>,
         handle: &SupervisorRef,
     ) -> Result<(), RunError> {
-        let over = Arc::clone(shared);
         let start = SupervisorStart {
             handle: handle.clone(),
             spec: SupervisorSpec::dynamic().auto_shutdown(AutoShutdown::AnySignificant),
@@ -146,7 +179,7 @@ impl Team {
             tasks: self.crew.runtime.tasks().clone(),
             observer: observer(shared, self.crew.runtime.observer()),
             seed: shared.id.bits() as u64,
-            on_closed: Some(Arc::new(move |reason| close_run(&over, reason))),
+            on_closed: Some(self.closes(shared)),
         };
         let spec = ChildSpec::supervisor(handle.id().clone()).restart(Restart::Temporary);
         let partition = self.crew.runtime.partition(shared.id);
@@ -158,43 +191,68 @@ impl Team {
         &self,
         shared: &Arc<RunShared<Outcome>>,
         supervisor: &SupervisorRef,
-        stream: StreamId,
-    ) -> Result<AgentRef<RouterMessage>, RunError> {
+    ) -> Result<(), RunError> {
         let setup = Arc::new(RouterSetup {
             crew: Arc::clone(&self.crew),
             shared: Arc::clone(shared),
             supervisor: supervisor.clone(),
-            stream,
+            stream: StreamId::root(shared.id),
         });
         let runtime = &self.crew.runtime;
         let id = AgentId::new("router");
         let slot = runtime.slot(id.clone(), "router", internal_mailbox());
         shared.add_agent(Arc::clone(&slot) as Arc<dyn AnySlot>);
-        let over = Arc::clone(shared);
+        let router = AgentRef::new(Arc::clone(&slot));
+        shared.controlled_by(move |control| {
+            // A router that takes no message has finished, or will be finished by its supervisor.
+            let _ = router.control(match control {
+                Control::Cancel => RouterMessage::Cancel,
+            });
+        });
         let start = AgentStart {
             slot: Arc::clone(&slot),
             tasks: runtime.tasks().clone(),
             factory: Arc::new(move || Router::new(Arc::clone(&setup))),
-            on_closed: Some(Arc::new(move |reason| close_run(&over, reason))),
+            on_closed: Some(self.closes(shared)),
         };
         let spec = child_of_run(id).significant();
         supervisor.start_child(spec, Arc::new(start)).await.map_err(RunError::Supervisor)?;
-        Ok(AgentRef::new(slot))
+        Ok(())
+    }
+
+    /// Ends a run whose router or supervisor ended without an outcome.
+    fn closes(&self, shared: &Arc<RunShared<Outcome>>) -> OnClosed {
+        let (closer, shared) = (Closer::of(&self.crew.runtime), Arc::clone(shared));
+        Arc::new(move |reason| {
+            if !shared.begins_to_close() {
+                return;
+            }
+            let (status, kind) = match reason.is_abnormal() {
+                true => (Status::Failed, TaskFailureKind::AgentLost),
+                false => (Status::Cancelled, TaskFailureKind::Cancelled),
+            };
+            let failure = TaskFailure::new(kind, format!("the run's router ended: {reason}"));
+            shared.emit(|| RunEvent::Finished { status });
+            let outcome = Outcome::without_answer(status, Some(failure));
+            closer.close(&shared, reason, outcome, |outcome| Event::RunFinished { outcome });
+        })
     }
 }
 
-/// Ends a run whose router or supervisor ended without an outcome.
-fn close_run(shared: &RunShared<Outcome>, reason: &ExitReason) {
-    if !shared.is_over() {
-        let status = if reason.is_abnormal() { Status::Failed } else { Status::Cancelled };
-        let kind = if reason.is_abnormal() {
-            TaskFailureKind::AgentLost
-        } else {
-            TaskFailureKind::Cancelled
-        };
-        let failure = TaskFailure::new(kind, format!("the run's router ended: {reason}"));
-        shared.emit(|| RunEvent::Finished { status });
-        shared.finish(Outcome::without_answer(status, Some(failure)));
+impl Resumable for Crew {
+    fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn resume(self: Arc<Self>, place: Place, seen: &Footprint) -> Resuming {
+        let ledger = Ledger::new(seen.budget(), seen.spent());
+        let top_k = seen.top_k().unwrap_or(Goal::TOP_K);
+        let shared = RunShared::open(place, ledger, Emitter::watched(), top_k);
+        let team = Team { crew: self };
+        Box::pin(async move {
+            team.launch(Arc::clone(&shared)).await?;
+            Ok(shared.moved.clone())
+        })
     }
 }
 

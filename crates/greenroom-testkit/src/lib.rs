@@ -9,6 +9,7 @@
 mod calls;
 mod clock;
 mod delayed;
+mod mortal;
 
 mod model;
 mod retriever;
@@ -26,5 +27,6 @@ pub use delayed::Delayed;
 pub use faults::{FaultPlan, FaultRule, FaultSite, FaultyModel, FaultyTool, Injected};
 pub use leaks::LeakCheck;
 pub use model::{ScriptedModel, ScriptedReply};
+pub use mortal::{Death, MortalJournal};
 pub use retriever::{ScriptedRetriever, passage};
 pub use tool::ScriptedTool;

@@ -14,6 +14,7 @@ pub use greenroom_tools as tools;
 pub use greenroom_core::fanout::{FanOut, Verdict};
 pub use greenroom_core::mailbox::{MailboxSpec, Overflow};
 pub use greenroom_core::pool::{PoolSpec, Priority};
+pub use greenroom_core::recovery::{OnChange, Parked, ParkedRun, RecoverySpec};
 pub use greenroom_core::report::{Goal, Outcome, Report, Status, TaskFailure, TaskFailureKind};
 pub use greenroom_core::retriever::{Citation, Passage, Query, Retriever};
 pub use greenroom_core::schemars::{self, JsonSchema};
@@ -28,7 +29,8 @@ pub use greenroom_models::http::{Providers, Settings};
 pub use greenroom_retrieval::{Corpus, CorpusOptions};
 pub use greenroom_runtime::{
     Actor, Agent, AgentRef, Branch, BranchError, Context, Down, Failure, Feed, Gathered, Job,
-    JobReply, PanicLocations, Persistent, PersistentSpec, Pool, PoolError, Reply, Run, RunEvent,
-    Runtime, Task, Team, Told, VirtualActors, VirtualRef, VirtualSpec, WatchId,
+    JobReply, PanicLocations, Persistent, PersistentSpec, Pool, PoolError, Recovered, Reply,
+    ResumeError, Run, RunEvent, Runtime, Task, Team, Told, VirtualActors, VirtualRef, VirtualSpec,
+    WatchId,
 };
 pub use greenroom_tools::builtin;

@@ -1,14 +1,15 @@
 //! What an agent is: instructions, tools, the shape of its output, and limits on its turns.
 
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::fingerprint::fingerprint;
 use crate::ids::AgentId;
 use crate::model::OutputSchema;
+use crate::recovery::Config;
 use crate::tool::ToolSpec;
 
 /// Judges a model's final text: the value it stands for, or what is wrong with it, for the model to read.
@@ -42,18 +43,25 @@ impl AgentSpec {
         }
     }
 
-    /// A fingerprint of what the model is told. It is stable within one build of the program.
+    /// What it is made of: what the model is told, and the limits by which its conversation is folded.
     #[must_use]
-    pub fn fingerprint(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        self.instructions.hash(&mut hasher);
+    pub fn config(&self) -> Config {
+        let mut config = Config::new();
+        config.text("instructions", &self.instructions);
+        config.text("limits", format!("{:?}", self.limits));
         for tool in self.tools.iter() {
-            (&tool.name, &tool.description, tool.parameters.to_string()).hash(&mut hasher);
+            config.text(format!("tool {}", tool.name), format!("{tool:?}"));
         }
         if let Some((schema, _)) = &self.output {
-            (&schema.name, schema.schema.to_string()).hash(&mut hasher);
+            config.text("output", format!("{} {}", schema.name, schema.schema));
         }
-        hasher.finish()
+        config
+    }
+
+    /// A fingerprint of [`AgentSpec::config`].
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        fingerprint(&format!("{:?}", self.config()))
     }
 }
 

@@ -5,18 +5,19 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::budget::Limit;
+use crate::budget::{Budget, Limit};
 use crate::ids::{AgentId, CallId, TaskId};
 use crate::message::{Message, ToolOutcome};
 use crate::model::{ChatReply, ModelError};
+use crate::recovery::{Change, Config, Owner};
 use crate::report::{Goal, Outcome, Report, Status, TaskFailure, TaskFailureKind};
 use crate::router::PlannedTask;
 use crate::time::Timestamp;
-use crate::tool::EffectClass;
+use crate::tool::{EffectClass, ToolErrorKind};
 
 /// Something that happened in a run, or to the state of an actor.
 ///
-/// The events of the first group are a router's, in the root stream of a run; those of the second are
+/// The events of the first group are in the root stream of a run, most of them a router's; those of the second are
 /// an agent's, in the stream of its task, which is the root stream when the run is that one task. Those of
 /// the third are an actor's own, in the stream of its id.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +30,37 @@ pub enum Event {
         goal: Goal,
         /// When the run must have an outcome.
         deadline: Timestamp,
+    },
+    /// Whose run it is, so that another process can continue it. It is stored with the event that began the
+    /// run, in one append.
+    RunBound {
+        /// The team or agent.
+        owner: Owner,
+        /// What that is made of.
+        config: Config,
+        /// What the run may spend.
+        budget: Budget,
+        /// When it must have an outcome.
+        deadline: Timestamp,
+    },
+    /// A process took the run over after the one before had died.
+    RunClaimed {
+        /// The process: what its runtime calls itself.
+        by: String,
+        /// Boots in a row that found no more results than the one before, this one counted.
+        boot: u32,
+        /// Results in the streams of the run at the time.
+        n_results: u64,
+        /// What is configured otherwise than when the run was accepted.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        changes: Vec<Change>,
+    },
+    /// The process that had the run ended in an orderly way and left it to the next.
+    RunReleased,
+    /// Too many processes died over the run: it is not continued before a person says so.
+    RunQuarantined {
+        /// How many, in a row.
+        n_boots: u32,
     },
     /// Intent: a task is given to an agent.
     TaskAssigned {
@@ -161,6 +193,22 @@ impl Event {
                 Err(_) => Status::Failed,
             }),
             _ => None,
+        }
+    }
+
+    /// Whether it is what came of work that somebody did. That a call is in doubt came of a crash.
+    #[must_use]
+    pub fn is_result(&self) -> bool {
+        match self {
+            Self::ModelReplied { .. }
+            | Self::ModelFailed { .. }
+            | Self::TaskReported { .. }
+            | Self::TaskFailed { .. } => true,
+            Self::ToolFinished { outcome: ToolOutcome::Error(error), .. } => {
+                error.kind != ToolErrorKind::InDoubt
+            }
+            Self::ToolFinished { .. } => true,
+            _ => false,
         }
     }
 

@@ -8,10 +8,13 @@ use std::time::Duration;
 
 use greenroom_core::agent::{AgentSpec, OutputCheck, TurnLimits};
 use greenroom_core::budget::{Budget, Ledger, Usage};
-use greenroom_core::ids::{AgentId, StreamId};
+use greenroom_core::ids::{AgentId, RunId, StreamId};
+use greenroom_core::journal::{Event, Recorded};
 use greenroom_core::message::Message;
 use greenroom_core::model::{ChatModel, OutputSchema};
-use greenroom_core::report::{Report, TaskFailure, TaskFailureKind};
+use greenroom_core::recovery::{Config, Footprint, Owner};
+use greenroom_core::report::{Goal, Report, TaskFailure, TaskFailureKind};
+use greenroom_core::time::Timestamp;
 use greenroom_core::tool::{DynTool, schema_of};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -20,7 +23,10 @@ use crate::actor::address::AgentRef;
 use crate::actor::slot::AnySlot;
 use crate::agents::mailbox::internal_mailbox;
 use crate::agents::turn::{Timeouts, ToolRoute, TurnAgent, TurnMessage, TurnSetup};
-use crate::run::events::{Emitter, RunEvents};
+use crate::recovery::{Resumable, Resuming};
+use crate::run::closing::Closer;
+use crate::run::events::Emitter;
+use crate::run::live::{Control, LiveRun, Place};
 use crate::run::{Run, RunShared};
 use crate::runtime::Runtime;
 use crate::runtime::error::RunError;
@@ -127,15 +133,19 @@ impl<T> AgentBuilder<T> {
         let routes: BTreeMap<_, _> =
             names.zip(self.tools.into_iter().map(ToolRoute::Local)).collect();
         let spec = AgentSpec { tools: specs.into(), ..self.spec };
-        let plan = Blueprint {
+        let mut config = spec.config();
+        config.name("model", model.name());
+        let plan = Arc::new(Blueprint {
+            config,
             runtime: self.runtime,
             spec: Arc::new(spec),
             model,
             tools: Arc::new(routes),
             timeouts: self.timeouts,
             budget: self.budget,
-        };
-        Ok(Agent { plan: Arc::new(plan), output: PhantomData })
+        });
+        plan.runtime.bind(plan.owner(), &plan);
+        Ok(Agent { plan, output: PhantomData })
     }
 }
 
@@ -146,12 +156,119 @@ impl<T> fmt::Debug for AgentBuilder<T> {
 }
 
 struct Blueprint {
+    config: Config,
     runtime: Runtime,
     spec: Arc<AgentSpec>,
     model: Arc<dyn ChatModel>,
     tools: Arc<BTreeMap<String, ToolRoute>>,
     timeouts: Timeouts,
     budget: Budget,
+}
+
+impl Blueprint {
+    /// By which its runs find it again in another process.
+    fn owner(&self) -> Owner {
+        Owner::Agent(self.spec.id.to_string())
+    }
+
+    /// Begins a run: it is journalled first.
+    async fn begin(
+        &self,
+        input: String,
+        events: Emitter,
+    ) -> Result<Arc<RunShared<AgentOutcome>>, RunError> {
+        let id = self.runtime.new_run_id();
+        let place = self.runtime.runs().admit(id).ok_or(RunError::TooManyRuns)?;
+        let at = self.runtime.clock().now();
+        let deadline = at.after(self.budget.wall_max);
+        let agent = self.spec.id.clone();
+        let (input, config) = (vec![Message::user(input)], self.spec.fingerprint());
+        let started = Event::TaskStarted { agent, input, config };
+        let (owner, config, budget) = (self.owner(), self.config.clone(), self.budget);
+        let bound = Event::RunBound { owner, config, budget, deadline };
+        let begun = (0..).zip([started, bound]).map(|(seq, event)| Recorded { seq, at, event });
+        let stored = self.runtime.journal().append(&StreamId::root(id), begun.collect());
+        stored.await.map_err(RunError::Journal)?;
+        let ledger = Ledger::new(self.budget, Usage::default());
+        let shared = RunShared::open(place, ledger, events, Goal::TOP_K);
+        self.launch(&shared, deadline).await?;
+        Ok(shared)
+    }
+
+    /// Starts the actor of a run that is in the journal.
+    async fn launch(
+        &self,
+        shared: &Arc<RunShared<AgentOutcome>>,
+        deadline: Timestamp,
+    ) -> Result<(), RunError> {
+        let id = shared.id;
+        let report = Arc::clone(shared);
+        let setup = Arc::new(TurnSetup {
+            spec: Arc::clone(&self.spec),
+            role: "agent",
+            stream: StreamId::root(id),
+            // It is in the stream.
+            input: Vec::new(),
+            model: Arc::clone(&self.model),
+            tools: Arc::clone(&self.tools),
+            journal: self.runtime.journal(),
+            clock: self.runtime.clock(),
+            ledger: Arc::clone(&shared.ledger),
+            events: shared.events.clone(),
+            report_to: Arc::new(move |result| report.finish(result.clone())),
+            timeouts: self.timeouts,
+            top_k: shared.top_k,
+            is_answer: true,
+            deadline: Some(deadline),
+            moved: shared.moved.clone(),
+        });
+        let (closer, over) = (Closer::of(&self.runtime), Arc::clone(shared));
+        let slot = self.runtime.slot(self.spec.id.clone(), "agent", internal_mailbox());
+        let start = AgentStart {
+            slot: Arc::clone(&slot),
+            tasks: self.runtime.tasks().clone(),
+            factory: Arc::new(move || TurnAgent::new(Arc::clone(&setup))),
+            on_closed: Some(Arc::new(move |reason| {
+                if !over.begins_to_close() {
+                    return;
+                }
+                let (kind, why) =
+                    (TaskFailureKind::AgentLost, format!("the agent ended: {reason}"));
+                let outcome = Err(TaskFailure::new(kind, why));
+                closer.close(&over, reason, outcome, |result| Event::TaskFinished { result });
+            })),
+        };
+        let agent = AgentRef::new(Arc::clone(&slot));
+        shared.controlled_by(move |control| {
+            // An agent that takes no message has its result.
+            let _ = agent.control(match control {
+                Control::Cancel => TurnMessage::Cancel,
+            });
+        });
+        shared.add_agent(slot as Arc<dyn AnySlot>);
+        let child = child_of_run(AgentId::new(format!("run-{id}")));
+        let started = self.runtime.partition(id).start_child(child, Arc::new(start)).await;
+        started.map(drop).map_err(|error| {
+            shared.abandon();
+            RunError::Supervisor(error)
+        })
+    }
+}
+
+impl Resumable for Blueprint {
+    fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn resume(self: Arc<Self>, place: Place, seen: &Footprint) -> Resuming {
+        let ledger = Ledger::new(seen.budget(), seen.spent());
+        let shared = RunShared::open(place, ledger, Emitter::watched(), Goal::TOP_K);
+        let deadline = seen.deadline();
+        Box::pin(async move {
+            self.launch(&shared, deadline).await?;
+            Ok(shared.moved.clone())
+        })
+    }
 }
 
 /// An agent, ready to be asked. Each question is a run of its own: a supervised actor with its own
@@ -178,61 +295,32 @@ impl<T> Agent<T> {
     ///
     /// Dropping the future may leave a run behind, which goes on.
     pub async fn start(&self, input: impl Into<String>) -> Result<Run<AgentOutcome>, RunError> {
-        let (shared, agent, events) = self.launch(input.into(), Emitter::watched()).await?;
-        let cancel = Arc::new(move || {
-            // An agent that takes no message has its result.
-            let _ = agent.control(TurnMessage::Cancel);
-        });
-        Ok(Run { shared, cancel, events })
+        Ok(Run::new(self.plan.begin(input.into(), Emitter::watched()).await?))
     }
 
-    async fn launch(&self, input: String, events: Emitter) -> Result<Launched, RunError> {
-        let plan = &self.plan;
-        let place = plan.runtime.admit_run().ok_or(RunError::TooManyRuns)?;
-        let id = plan.runtime.new_run_id();
-        let ledger = Ledger::new(plan.budget, Usage::default());
-        let shared = Arc::new(RunShared::new(id, ledger, events, 8, place));
-        let events = shared.subscribe();
-        let report = Arc::clone(&shared);
-        let setup = Arc::new(TurnSetup {
-            spec: Arc::clone(&plan.spec),
-            role: "agent",
-            stream: StreamId::root(id),
-            input: vec![Message::user(input)],
-            model: Arc::clone(&plan.model),
-            tools: Arc::clone(&plan.tools),
-            journal: plan.runtime.journal(),
-            clock: plan.runtime.clock(),
-            ledger: Arc::clone(&shared.ledger),
-            events: shared.events.clone(),
-            report_to: Arc::new(move |result| report.finish(result.clone())),
-            timeouts: plan.timeouts,
-            top_k: shared.top_k,
-            is_answer: true,
-            wall_max: Some(plan.budget.wall_max),
+    /// A run of this agent that is at work, or is over and still in the journal: to wait for its outcome, and
+    /// to watch it from now on. `None` when it is neither.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::Journal`] when the journal cannot be read.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn attach(&self, run: RunId) -> Result<Option<Run<AgentOutcome>>, RunError> {
+        let runtime = &self.plan.runtime;
+        if let Some(shared) = runtime.runs().find_of(run) {
+            return Ok(Some(Run::new(shared)));
+        }
+        let stored = runtime.journal().load(&StreamId::root(run)).await;
+        let result = stored.map_err(RunError::Journal)?.into_iter().find_map(|r| match r.event {
+            Event::TaskFinished { result } => Some(result),
+            _ => None,
         });
-        let over = Arc::clone(&shared);
-        let slot = plan.runtime.slot(plan.spec.id.clone(), "agent", internal_mailbox());
-        let start = AgentStart {
-            slot: Arc::clone(&slot),
-            tasks: plan.runtime.tasks().clone(),
-            factory: Arc::new(move || TurnAgent::new(Arc::clone(&setup))),
-            on_closed: Some(Arc::new(move |reason| {
-                let (kind, why) =
-                    (TaskFailureKind::AgentLost, format!("the agent ended: {reason}"));
-                over.finish(Err(TaskFailure::new(kind, why)));
-            })),
-        };
-        shared.add_agent(Arc::clone(&slot) as Arc<dyn AnySlot>);
-        let child = child_of_run(AgentId::new(format!("run-{id}")));
-        let partition = plan.runtime.partition(id);
-        partition.start_child(child, Arc::new(start)).await.map_err(RunError::Supervisor)?;
-        Ok((shared, AgentRef::new(slot), events))
+        Ok(result.map(|result| Run::new(RunShared::ended(run, result))))
     }
 }
-
-/// A run that was started: what it shares, its agent, and its events when it is watched.
-type Launched = (Arc<RunShared<AgentOutcome>>, AgentRef<TurnMessage>, Option<RunEvents>);
 
 impl<T: DeserializeOwned> Agent<T> {
     /// Asks, and waits for the answer.
@@ -246,8 +334,8 @@ impl<T: DeserializeOwned> Agent<T> {
     ///
     /// Dropping the future cancels the run.
     pub async fn run(&self, input: impl Into<String>) -> Result<T, RunError> {
-        let (shared, agent, _) = self.launch(input.into(), Emitter::default()).await?;
-        let guard = CancelOnDrop { agent, is_armed: true };
+        let shared = self.plan.begin(input.into(), Emitter::default()).await?;
+        let guard = CancelOnDrop { run: Arc::clone(&shared), is_armed: true };
         let report = shared.outcome().await.map_err(RunError::Failed)?;
         guard.disarm();
         let value = report.value.unwrap_or(serde_json::Value::String(report.text));
@@ -256,7 +344,7 @@ impl<T: DeserializeOwned> Agent<T> {
 }
 
 struct CancelOnDrop {
-    agent: AgentRef<TurnMessage>,
+    run: Arc<RunShared<AgentOutcome>>,
     is_armed: bool,
 }
 
@@ -269,7 +357,7 @@ impl CancelOnDrop {
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         if self.is_armed {
-            let _ = self.agent.control(TurnMessage::Cancel);
+            self.run.control(Control::Cancel);
         }
     }
 }

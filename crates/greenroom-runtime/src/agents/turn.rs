@@ -14,8 +14,9 @@ use greenroom_core::journal::{Event, Journal, Recorded};
 use greenroom_core::message::{Message, ToolOutcome};
 use greenroom_core::model::{ChatModel, ChatReply, ModelError};
 use greenroom_core::report::{Report, TaskFailure, TaskFailureKind};
-use greenroom_core::time::Clock;
+use greenroom_core::time::{Clock, Timestamp};
 use greenroom_core::tool::DynTool;
+use tokio_util::sync::CancellationToken;
 
 use super::retrieval::RetrievalMessage;
 use super::tools::ToolMessage;
@@ -59,8 +60,10 @@ pub(crate) struct TurnSetup {
     pub(crate) top_k: usize,
     /// Whether the text is the draft of the run's answer.
     pub(crate) is_answer: bool,
-    /// The time of the whole task, when nobody else keeps it.
-    pub(crate) wall_max: Option<Duration>,
+    /// When the whole task is over, when nobody else keeps that.
+    pub(crate) deadline: Option<Timestamp>,
+    /// Cancelled once the run has got further.
+    pub(crate) moved: CancellationToken,
 }
 
 /// How long one call may take.
@@ -96,7 +99,8 @@ impl TurnAgent {
     pub(crate) fn new(setup: Arc<TurnSetup>) -> Self {
         let machine = Machine::new(Arc::clone(&setup.spec), setup.stream.seed());
         let (journal, clock) = (Arc::clone(&setup.journal), Arc::clone(&setup.clock));
-        let journalled = Journalled::new(machine, journal, clock, setup.stream.clone());
+        let (stream, moved) = (setup.stream.clone(), setup.moved.clone());
+        let journalled = Journalled::new(machine, journal, clock, stream, moved);
         Self { setup, journalled }
     }
 
@@ -141,11 +145,8 @@ impl JournalledActor for TurnAgent {
         events: &[Recorded],
         context: &mut Context<'_, Self>,
     ) -> Result<(), Failure> {
-        if let Some(wall_max) = self.setup.wall_max {
-            // The time runs from the first incarnation's start.
-            let now = self.setup.clock.now();
-            let begun_at = events.first().map_or(now, |first| first.at);
-            context.after(wall_max.saturating_sub(now.since(begun_at)), TurnMessage::DeadlineOver);
+        if let Some(deadline) = self.setup.deadline {
+            context.after(deadline.since(self.setup.clock.now()), TurnMessage::DeadlineOver);
         }
         if self.journalled.machine.is_new() {
             let agent = self.id();
@@ -155,11 +156,15 @@ impl JournalledActor for TurnAgent {
             let resume = self.journalled.machine.resume();
             let n_calls_kept = events.iter().filter(|recorded| is_result(&recorded.event)).count();
             let n_calls_open = resume.commands.len() as u64;
-            self.setup.events.emit(|| RunEvent::AgentResumed {
-                agent: self.id(),
-                n_calls_kept: n_calls_kept as u64,
-                n_calls_open,
-            });
+            let is_fresh =
+                matches!(events.last(), Some(last) if matches!(last.event, Event::RunBound { .. }));
+            if !is_fresh || context.generation() > 1 {
+                self.setup.events.emit(|| RunEvent::AgentResumed {
+                    agent: self.id(),
+                    n_calls_kept: n_calls_kept as u64,
+                    n_calls_open,
+                });
+            }
             for event in resume.events {
                 self.journalled.record(event);
             }

@@ -14,10 +14,11 @@ use greenroom_core::supervision::{
 use greenroom_core::time::Clock;
 use greenroom_core::watchdog::WatchdogSpec;
 use ractor::Actor as _;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::durable::Durable;
 use super::{Inner, PARTITIONS, Runtime};
 use crate::actor::dead_letters::ring::{DeadLetters, KEPT_MAX};
 use crate::actor::slot::House;
@@ -188,7 +189,7 @@ impl RuntimeBuilder {
                 facts,
                 observer,
                 random: Mutex::new(SplitMix64::new(seed)),
-                runs: Arc::new(Semaphore::new(self.runs_max.clamp(1, Semaphore::MAX_PERMITS))),
+                durable: Durable::new(self.runs_max, seed),
             }),
         })
     }

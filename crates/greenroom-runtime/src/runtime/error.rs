@@ -54,6 +54,9 @@ pub enum RunError {
     /// The runtime has as many runs as it may have.
     #[error("the runtime has as many runs as it may have")]
     TooManyRuns,
+    /// The team or agent that the run belongs to is not here.
+    #[error("nobody here can continue the run")]
+    NoOwner,
     /// The run's actors could not be started: the runtime is stopping.
     #[error("the run could not be started")]
     Supervisor(#[source] AdminError),

@@ -14,6 +14,7 @@ use greenroom_core::brief::{AgentCard, ToolCard};
 use greenroom_core::ids::AgentId;
 use greenroom_core::mailbox::MailboxSpec;
 use greenroom_core::model::{ChatModel, OutputSchema};
+use greenroom_core::recovery::{Config, Owner};
 use greenroom_core::retriever::Retriever;
 use greenroom_core::router::{ANSWER, PLAN, Plan, RouterSpec};
 use greenroom_core::supervision::{AdminError, ChildSpec};
@@ -44,6 +45,7 @@ type Starting<T> = (String, BoxFuture<'static, Result<T, StartError>>);
 #[must_use]
 pub struct TeamBuilder {
     runtime: Runtime,
+    name: String,
     model: Option<Arc<dyn ChatModel>>,
     role_models: BTreeMap<&'static str, Arc<dyn ChatModel>>,
     sources: Vec<Starting<Arc<dyn Retriever>>>,
@@ -57,6 +59,7 @@ impl TeamBuilder {
     pub(crate) fn new(runtime: Runtime) -> Self {
         Self {
             runtime,
+            name: "team".to_owned(),
             model: None,
             role_models: BTreeMap::new(),
             sources: Vec::new(),
@@ -65,6 +68,13 @@ impl TeamBuilder {
             timeouts: Timeouts::default(),
             limits: TurnLimits::default(),
         }
+    }
+
+    /// The name by which runs find their team again when another process recovers them. Two teams of one
+    /// runtime need different ones for that: the one that was started last is found. Default `team`.
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
     }
 
     /// The model of every role that has none of its own.
@@ -206,6 +216,10 @@ impl TeamBuilder {
         toolset: ToolSet,
     ) -> Result<Team, StartError> {
         let mut plan = Assembly::default();
+        let mut config = Config::new();
+        for source in &sources {
+            config.text(format!("source {}", source.name()), source.description());
+        }
         if !sources.is_empty() {
             self.add_retrieval(&mut plan, sources).await?;
         }
@@ -239,19 +253,28 @@ impl TeamBuilder {
             let research = seat(RESEARCH, RESEARCH, prompts::RESEARCH, &specs, None);
             members.insert(RESEARCH.into(), research);
         }
+        for member in members.values() {
+            if let Member::Seat(seat) = member {
+                config.part_of(seat.role, &seat.config());
+            }
+        }
         for (card, specialist) in self.specialists {
+            config.text(format!("specialist {}", card.role), &card.description);
             members.insert(card.role.clone(), Member::Specialist(specialist));
             cards.push(card);
         }
-        let crew = Crew {
+        let crew = Arc::new(Crew {
+            owner: Owner::Team(self.name),
+            config,
             router: Arc::new(RouterSpec::new(cards)),
             members,
             journal: self.runtime.journal(),
             clock: self.runtime.clock(),
             runtime: self.runtime,
             residents,
-        };
-        Ok(Team { crew: Arc::new(crew) })
+        });
+        crew.runtime.bind(crew.owner.clone(), &crew);
+        Ok(Team { crew })
     }
 
     async fn add_retrieval(

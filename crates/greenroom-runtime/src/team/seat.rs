@@ -9,6 +9,7 @@ use greenroom_core::agent::AgentSpec;
 use greenroom_core::brief::Brief;
 use greenroom_core::ids::{AgentId, TaskId};
 use greenroom_core::model::ChatModel;
+use greenroom_core::recovery::Config;
 use greenroom_core::report::{TaskFailure, TaskFailureKind};
 use greenroom_core::router::{ANSWER, PLAN};
 use greenroom_core::supervision::{Backoff, ChildSpec, Intensity, Restart};
@@ -40,6 +41,13 @@ pub(crate) fn child_of_run(id: AgentId) -> ChildSpec {
 }
 
 impl Seat {
+    /// What it is made of.
+    pub(crate) fn config(&self) -> Config {
+        let mut config = self.spec.config();
+        config.name("model", self.model.name());
+        config
+    }
+
     /// The agent for an attempt at a task.
     ///
     /// Another attempt at the same task is another incarnation on the same stream, so it keeps what the
@@ -73,7 +81,8 @@ impl Seat {
             timeouts: self.timeouts,
             top_k: goal_top_k,
             is_answer: task.as_str() == ANSWER,
-            wall_max: None,
+            deadline: None,
+            moved: router.shared.moved.clone(),
         });
         let tasks = crew.runtime.tasks().clone();
         let lost = on_lost(&tasks, reply_to, task, attempt);

@@ -1,0 +1,167 @@
+//! What the streams of a run say to somebody who may have to continue it.
+
+use super::{Change, Config, OnChange, Owner, Parked, RecoverySpec, Verdict};
+use crate::budget::{Budget, Usage};
+use crate::journal::{Event, Recorded};
+use crate::time::Timestamp;
+
+/// A fold of all streams of a run, the root stream first.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Footprint {
+    owner: Option<Owner>,
+    config: Config,
+    budget: Budget,
+    deadline: Timestamp,
+    top_k: Option<usize>,
+    spent: Usage,
+    n_results: u64,
+    n_root_events: u64,
+    /// The last boot that got the run no further, and the results that there were when it began.
+    boot: u32,
+    n_results_at_boot: u64,
+    is_quarantined: bool,
+    is_over: bool,
+}
+
+impl Footprint {
+    /// What the root stream says.
+    #[must_use]
+    pub fn of_root(root: &[Recorded]) -> Self {
+        let mut footprint = Self { boot: 1, ..Self::default() };
+        footprint.n_root_events = root.last().map_or(0, |last| last.seq + 1);
+        for recorded in root {
+            footprint.fold_root(&recorded.event);
+        }
+        footprint.add_stream(root);
+        footprint
+    }
+
+    /// Adds what another stream of the run says.
+    pub fn add_stream(&mut self, events: &[Recorded]) {
+        for recorded in events {
+            self.n_results += u64::from(recorded.event.is_result());
+            match &recorded.event {
+                Event::ModelCalled { .. } => self.spent.model_calls += 1,
+                Event::ModelReplied { reply, .. } => {
+                    self.spent.add(Usage { model_calls: 0, tool_calls: 0, ..reply.usage });
+                }
+                Event::ToolStarted { .. } => self.spent.tool_calls += 1,
+                _ => {}
+            }
+        }
+    }
+
+    fn fold_root(&mut self, event: &Event) {
+        match event {
+            Event::RunAccepted { goal, .. } => self.top_k = Some(goal.top_k),
+            Event::RunBound { owner, config, budget, deadline } => {
+                self.owner = Some(owner.clone());
+                self.config = config.clone();
+                (self.budget, self.deadline) = (*budget, *deadline);
+            }
+            Event::RunClaimed { boot, n_results, .. } => {
+                (self.boot, self.n_results_at_boot) = (*boot, *n_results);
+                self.is_quarantined = false;
+            }
+            // An orderly end says nothing against the run.
+            Event::RunReleased => self.boot = 0,
+            Event::RunQuarantined { .. } => self.is_quarantined = true,
+            event => self.is_over |= event.is_terminal(),
+        }
+    }
+
+    /// The team or agent of the run; `None` when the stream does not say.
+    #[must_use]
+    pub fn owner(&self) -> Option<&Owner> {
+        self.owner.as_ref()
+    }
+
+    /// What the run may spend in all.
+    #[must_use]
+    pub fn budget(&self) -> Budget {
+        self.budget
+    }
+
+    /// What it has spent, calls without a result included.
+    #[must_use]
+    pub fn spent(&self) -> Usage {
+        self.spent
+    }
+
+    /// When it must have an outcome.
+    #[must_use]
+    pub fn deadline(&self) -> Timestamp {
+        self.deadline
+    }
+
+    /// The most passages that one search of it may return; `None` when nobody set it.
+    #[must_use]
+    pub fn top_k(&self) -> Option<usize> {
+        self.top_k
+    }
+
+    /// Results of calls and tasks that are in its streams.
+    #[must_use]
+    pub fn n_results(&self) -> u64 {
+        self.n_results
+    }
+
+    /// The place of the root stream's next event.
+    #[must_use]
+    pub fn next_seq(&self) -> u64 {
+        self.n_root_events
+    }
+
+    /// What is to be done with the run.
+    ///
+    /// | the run | verdict |
+    /// |---|---|
+    /// | has its outcome | over |
+    /// | does not say whose it is | parked: unreadable |
+    /// | was quarantined | parked |
+    /// | belongs to nobody here (`now` is `None`) | parked: unknown |
+    /// | is configured otherwise, and the policy is not to continue | parked: changed |
+    /// | has outlived as many boots as it may without a result | quarantined |
+    /// | is none of these | claimed |
+    #[must_use]
+    pub fn judge(&self, now: Option<&Config>, spec: &RecoverySpec) -> Verdict {
+        if self.is_over {
+            return Verdict::Over;
+        }
+        if self.owner.is_none() {
+            let why = "its root stream does not say whose it is".to_owned();
+            return Verdict::Park(Parked::Unreadable(why));
+        }
+        if self.is_quarantined {
+            return Verdict::Park(Parked::Quarantined { n_boots: self.boot });
+        }
+        let Some(now) = now else { return Verdict::Park(Parked::Unknown) };
+        let changes = self.config.changes(now);
+        if !changes.is_empty() && spec.on_change != OnChange::Continue {
+            return Verdict::Park(Parked::Changed(changes));
+        }
+        let has_moved = self.n_results > self.n_results_at_boot;
+        if !has_moved && self.boot >= spec.boots_max.max(1) {
+            return Verdict::Quarantine { n_boots: self.boot };
+        }
+        Verdict::Claim { boot: if has_moved { 1 } else { self.boot + 1 }, changes }
+    }
+
+    /// As [`Footprint::judge`], when a person wants the run to be continued: what stands against it is its
+    /// end, nobody to continue it, and changes that the policy refuses.
+    #[must_use]
+    pub fn judge_by_hand(&self, now: Option<&Config>, spec: &RecoverySpec) -> Verdict {
+        let freed = Self { is_quarantined: false, boot: 0, ..self.clone() };
+        let on_change = match spec.on_change {
+            OnChange::Refuse => OnChange::Refuse,
+            OnChange::Ask | OnChange::Continue => OnChange::Continue,
+        };
+        freed.judge(now, &spec.on_change(on_change))
+    }
+
+    /// The event by which a process takes the run over.
+    #[must_use]
+    pub fn claim(&self, by: &str, boot: u32, changes: Vec<Change>) -> Event {
+        Event::RunClaimed { by: by.to_owned(), boot, n_results: self.n_results, changes }
+    }
+}

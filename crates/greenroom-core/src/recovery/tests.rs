@@ -1,0 +1,221 @@
+//! Footprints, verdicts and the line.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::budget::{Budget, Usage};
+use crate::journal::{Event, Recorded};
+use crate::message::ToolOutcome;
+use crate::model::ChatReply;
+use crate::time::Timestamp;
+use crate::tool::{EffectClass, ToolError, ToolErrorKind};
+
+fn stored(events: impl IntoIterator<Item = Event>) -> Vec<Recorded> {
+    let at = Timestamp::from_millis(1);
+    (0..).zip(events).map(|(seq, event)| Recorded { seq, at, event }).collect()
+}
+
+fn config(model: &str) -> Config {
+    let mut config = Config::new();
+    config.name("model", model);
+    config.text("instructions", "be brief");
+    config
+}
+
+fn bound() -> Event {
+    Event::RunBound {
+        owner: Owner::Agent("clerk".into()),
+        config: config("m"),
+        budget: Budget { model_calls_max: 3, ..Budget::default() },
+        deadline: Timestamp::from_millis(9_000),
+    }
+}
+
+fn claimed(boot: u32, n_results: u64) -> Event {
+    Event::RunClaimed { by: "b".into(), boot, n_results, changes: vec![] }
+}
+
+fn called() -> Event {
+    Event::ModelCalled { turn: 1, attempt: 1, delay: Duration::ZERO }
+}
+
+fn replied() -> Event {
+    let usage = Usage { input_tokens: 10, output_tokens: 5, ..Usage::default() };
+    Event::ModelReplied { turn: 1, reply: ChatReply { usage, ..ChatReply::text("hi") } }
+}
+
+fn judge(events: impl IntoIterator<Item = Event>) -> Verdict {
+    let events = [bound()].into_iter().chain(events);
+    Footprint::of_root(&stored(events)).judge(Some(&config("m")), &RecoverySpec::default())
+}
+
+#[track_caller]
+fn check_boot(events: impl IntoIterator<Item = Event>, expect: u32) {
+    assert_eq!(judge(events), Verdict::Claim { boot: expect, changes: vec![] });
+}
+
+#[test]
+fn boots_are_counted_until_something_comes_in() {
+    check_boot([called()], 2);
+    check_boot([called(), claimed(2, 0)], 3);
+    check_boot([called(), claimed(2, 0), replied()], 1);
+    check_boot([called(), replied(), claimed(1, 1)], 2);
+    check_boot([called(), replied(), claimed(1, 1), called(), claimed(2, 1)], 3);
+    assert_eq!(judge([called(), claimed(2, 0), claimed(3, 0)]), Verdict::Quarantine { n_boots: 3 });
+}
+
+#[test]
+fn an_orderly_end_counts_as_no_death() {
+    check_boot([called(), claimed(3, 0), Event::RunReleased], 1);
+}
+
+#[test]
+fn a_call_in_doubt_is_no_progress() {
+    let error = ToolError::new(ToolErrorKind::InDoubt, "cut off");
+    let outcome = ToolOutcome::Error(error);
+    check_boot([claimed(2, 0), Event::ToolFinished { call: "1-1".into(), outcome }], 3);
+}
+
+#[test]
+fn what_was_quarantined_stays_so_until_a_person_says_otherwise() {
+    let events = [bound(), claimed(3, 0), Event::RunQuarantined { n_boots: 3 }];
+    let seen = Footprint::of_root(&stored(events));
+    let spec = RecoverySpec::default();
+    let parked = Verdict::Park(Parked::Quarantined { n_boots: 3 });
+    assert_eq!(seen.judge(Some(&config("m")), &spec), parked);
+    let claim = Verdict::Claim { boot: 1, changes: vec![] };
+    assert_eq!(seen.judge_by_hand(Some(&config("m")), &spec), claim);
+}
+
+#[test]
+fn a_changed_configuration_is_named_and_treated_by_the_policy() {
+    let seen = Footprint::of_root(&stored([bound()]));
+    let mut now = config("other");
+    now.text("tool pay", "pays");
+    let spec = RecoverySpec::default();
+    let Verdict::Park(why) = seen.judge(Some(&now), &spec) else { panic!("it is parked") };
+    let text = "its configuration has changed: model is different, tool pay is new";
+    assert_eq!(why.to_string(), text);
+    let Verdict::Claim { changes, .. } = seen.judge_by_hand(Some(&now), &spec) else {
+        panic!("a person may continue it")
+    };
+    assert_eq!(changes.len(), 2);
+    let refuses = spec.on_change(OnChange::Refuse);
+    assert!(matches!(seen.judge_by_hand(Some(&now), &refuses), Verdict::Park(_)));
+    let continues = spec.on_change(OnChange::Continue);
+    assert!(matches!(seen.judge(Some(&now), &continues), Verdict::Claim { boot: 2, .. }));
+    assert_eq!(now.changes(&config("other"))[0].to_string(), "tool pay is gone");
+}
+
+#[test]
+fn nobody_continues_what_belongs_to_nobody_or_is_over() {
+    let spec = RecoverySpec::default();
+    let seen = Footprint::of_root(&stored([bound()]));
+    assert_eq!(seen.judge(None, &spec), Verdict::Park(Parked::Unknown));
+    let seen = Footprint::of_root(&stored([called()]));
+    assert!(matches!(seen.judge(None, &spec), Verdict::Park(Parked::Unreadable(_))));
+    let result = Ok(crate::report::Report::text("done"));
+    assert_eq!(judge([Event::TaskFinished { result }]), Verdict::Over);
+}
+
+#[test]
+fn what_was_spent_is_the_sum_of_all_streams() {
+    let started = Event::ToolStarted {
+        call: "1-1".into(),
+        tool: "pay".into(),
+        arguments: serde_json::json!({}),
+        effect: EffectClass::AtMostOnce,
+    };
+    let mut seen = Footprint::of_root(&stored([bound(), called(), replied(), started]));
+    seen.add_stream(&stored([called(), replied(), called()]));
+    let spent = seen.spent();
+    assert_eq!((spent.model_calls, spent.tokens(), spent.tool_calls), (3, 30, 1));
+    assert_eq!((seen.n_results(), seen.next_seq()), (2, 4));
+    assert_eq!((seen.budget().model_calls_max, seen.deadline().as_millis()), (3, 9_000));
+}
+
+/// What is stored must be readable by every later version.
+#[test]
+fn the_events_of_recovery_are_written_as_they_always_were() {
+    let change = Change { part: "model".into(), kind: ChangeKind::Different };
+    let events = [
+        Event::RunClaimed { by: "b".into(), boot: 2, n_results: 7, changes: vec![change] },
+        claimed(1, 0),
+        Event::RunReleased,
+        Event::RunQuarantined { n_boots: 3 },
+    ];
+    let golden = r#"[{"kind":"run_claimed","by":"b","boot":2,"n_results":7,"changes":[{"part":"model","kind":"different"}]},{"kind":"run_claimed","by":"b","boot":1,"n_results":0},{"kind":"run_released"},{"kind":"run_quarantined","n_boots":3}]"#;
+    assert_eq!(serde_json::to_string(&events).expect("it is text"), golden);
+    assert_eq!(serde_json::from_str::<Vec<Event>>(golden).expect("it reads back"), events);
+    let text = serde_json::to_string(&bound()).expect("it is text");
+    assert!(
+        text.starts_with(r#"{"kind":"run_bound","owner":{"agent":"clerk"},"config":{"instructions":"6e10697e9729abc8","model":"m"},"#),
+        "{text}"
+    );
+}
+
+fn id(n: u128) -> RunId {
+    RunId::from_bits(n)
+}
+
+proptest! {
+    /// Whatever is judged how: every run is dealt with, no more than the width are at work, and of the
+    /// suspects one at a time.
+    #[test]
+    fn every_run_has_its_turn_and_suspects_go_alone(
+        boots in proptest::collection::vec(0_u32..5, 0..40),
+        width in 0_usize..4,
+        picks in proptest::collection::vec(any::<prop::sample::Index>(), 200),
+    ) {
+        let spec = RecoverySpec { width, ..RecoverySpec::default() };
+        let mut line = Line::new();
+        (0..boots.len()).for_each(|i| line.add(id(i as u128)));
+        (0..boots.len()).for_each(|i| line.add(id(i as u128)));
+        let (mut under_way, mut dealt_with): (Vec<Next>, BTreeSet<RunId>) = Default::default();
+        let (mut picks, mut may_try) = (picks.into_iter().cycle(), false);
+        loop {
+            under_way.extend(line.next(&spec, may_try));
+            // Nothing that was started is under way for ever.
+            may_try |= under_way.is_empty();
+            under_way.extend(line.next(&spec, may_try));
+            if under_way.is_empty() {
+                break;
+            }
+            let n_trials = under_way.iter().filter(|next| matches!(next, Next::Try(_))).count();
+            prop_assert!(n_trials == 0 || (may_try && under_way.len() == 1), "it is not alone");
+            prop_assert!(under_way.len() <= width.max(1));
+            let i = picks.next().expect("it goes round").index(under_way.len());
+            match under_way.remove(i) {
+                Next::Look(run) => {
+                    let boot = boots[run.bits() as usize];
+                    let verdict = match boot {
+                        0 => Verdict::Over,
+                        4 => Verdict::Quarantine { n_boots: 3 },
+                        boot => Verdict::Claim { boot, changes: vec![] },
+                    };
+                    let next = line.judged(run, &verdict, &spec);
+                    prop_assert_eq!(next == Some(Next::Start(run)), boot == 1 || boot == 2);
+                    under_way.extend(next);
+                    if matches!(boot, 0 | 4) {
+                        prop_assert!(dealt_with.insert(run));
+                    }
+                }
+                Next::Start(run) => {
+                    line.started(run);
+                    may_try = false;
+                    prop_assert!(dealt_with.insert(run));
+                }
+                Next::Try(run) => {
+                    prop_assert_eq!(boots[run.bits() as usize], 3);
+                    line.acquitted(run);
+                    prop_assert!(dealt_with.insert(run));
+                }
+            }
+        }
+        prop_assert_eq!(dealt_with.len(), boots.len());
+        prop_assert!(line.is_quiet() && line.n_suspects() == 0);
+    }
+}

@@ -1,0 +1,70 @@
+//! How a run ends whose actors ended without an outcome.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use greenroom_core::ids::{RunId, StreamId};
+use greenroom_core::journal::{Event, Journal, JournalError, Recorded};
+use greenroom_core::supervision::ExitReason;
+use greenroom_core::time::Clock;
+
+use crate::run::RunShared;
+use crate::runtime::Runtime;
+use crate::runtime::tasks::Tasks;
+
+/// How long the last event of a run may take to be stored.
+const STORE_MAX: Duration = Duration::from_secs(5);
+
+/// Writes the last event of runs that are given up. It does not keep the runtime.
+#[derive(Clone)]
+pub(crate) struct Closer {
+    tasks: Tasks,
+    journal: Arc<dyn Journal>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Closer {
+    pub(crate) fn of(runtime: &Runtime) -> Self {
+        let (journal, clock) = (runtime.journal(), runtime.clock());
+        Self { tasks: runtime.tasks().clone(), journal, clock }
+    }
+
+    /// Ends a run that [begins to close](RunShared::begins_to_close), for whoever waits for it.
+    ///
+    /// | its actors | the journal |
+    /// |---|---|
+    /// | failed too often | says so, before anybody is told: the run is over |
+    /// | were stopped in an orderly way | says that the run was left to the next process |
+    /// | were killed with their runtime | says nothing: the next process finds the run |
+    pub(crate) fn close<O: Clone + Send + Sync + 'static>(
+        &self,
+        shared: &Arc<RunShared<O>>,
+        reason: &ExitReason,
+        outcome: O,
+        into_last: impl FnOnce(O) -> Event,
+    ) {
+        let last = match reason {
+            ExitReason::Killed => return shared.finish(outcome),
+            reason if reason.is_abnormal() => into_last(outcome.clone()),
+            _ => Event::RunReleased,
+        };
+        let (this, shared) = (self.clone(), Arc::clone(shared));
+        self.tasks.spawn("close-run", async move {
+            // A journal that does not take it leaves the run unfinished, and recovery finds it.
+            let _ = tokio::time::timeout(STORE_MAX, this.append(shared.id, last)).await;
+            shared.finish(outcome);
+        });
+    }
+
+    /// Appends an event to a root stream that has no writer any more.
+    async fn append(&self, run: RunId, event: Event) -> Result<(), JournalError> {
+        let stream = StreamId::root(run);
+        let stored = self.journal.load(&stream).await?;
+        if stored.iter().any(|recorded| recorded.event.is_terminal()) {
+            return Ok(());
+        }
+        let seq = stored.last().map_or(0, |last| last.seq + 1);
+        let recorded = Recorded { seq, at: self.clock.now(), event };
+        self.journal.append(&stream, Arc::from([recorded])).await
+    }
+}

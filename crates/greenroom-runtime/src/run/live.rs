@@ -1,0 +1,100 @@
+//! The runs that are at work in a runtime, by id.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use greenroom_core::ids::RunId;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::run::RunShared;
+
+/// What a run is told from outside.
+#[derive(Debug, Clone)]
+pub(crate) enum Control {
+    Cancel,
+}
+
+/// A run at work, whatever comes of it.
+pub(crate) trait LiveRun: Send + Sync + 'static {
+    fn control(&self, control: Control);
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+}
+
+/// Room for runs, and those that have taken it.
+pub(crate) struct LiveRuns {
+    room: Arc<Semaphore>,
+    /// A place that is taken and has no run yet is one that is being started.
+    places: Mutex<HashMap<RunId, Option<Arc<dyn LiveRun>>>>,
+}
+
+impl LiveRuns {
+    pub(crate) fn new(runs_max: usize) -> Arc<Self> {
+        let room = Arc::new(Semaphore::new(runs_max.clamp(1, Semaphore::MAX_PERMITS)));
+        Arc::new(Self { room, places: Mutex::default() })
+    }
+
+    /// A place for a run; `None` when there is no room.
+    pub(crate) fn admit(self: &Arc<Self>, run: RunId) -> Option<Place> {
+        let permit = Arc::clone(&self.room).try_acquire_owned().ok()?;
+        let mut places = self.lock();
+        if places.contains_key(&run) {
+            return None;
+        }
+        places.insert(run, None);
+        Some(Place { run, runs: Arc::downgrade(self), _permit: permit })
+    }
+
+    /// Whether the run is at work here, or is being started.
+    pub(crate) fn has(&self, run: RunId) -> bool {
+        self.lock().contains_key(&run)
+    }
+
+    /// The run, when it is at work here.
+    pub(crate) fn find(&self, run: RunId) -> Option<Arc<dyn LiveRun>> {
+        self.lock().get(&run).cloned().flatten()
+    }
+
+    /// The run, when it is at work here and this comes of it.
+    pub(crate) fn find_of<O: Send + Sync + 'static>(
+        &self,
+        run: RunId,
+    ) -> Option<Arc<RunShared<O>>> {
+        self.find(run)?.into_any().downcast().ok()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<RunId, Option<Arc<dyn LiveRun>>>> {
+        // Nothing panics while the lock is held.
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A run's place among the runs of its runtime, given up when it is dropped.
+pub(crate) struct Place {
+    run: RunId,
+    runs: Weak<LiveRuns>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Place {
+    pub(crate) fn run(&self) -> RunId {
+        self.run
+    }
+
+    /// Makes the run known.
+    pub(crate) fn show(&self, run: Arc<dyn LiveRun>) {
+        if let Some(runs) = self.runs.upgrade() {
+            runs.lock().insert(self.run, Some(run));
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(runs) = self.runs.upgrade() {
+            // What is removed is dropped after the lock: it may be the last owner of a run.
+            let removed = runs.lock().remove(&self.run);
+            drop(removed);
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! What a runtime needs to continue runs: those at work, whose they are, and what recovery knows.
+
+use std::sync::Arc;
+
+use greenroom_core::random::SplitMix64;
+use greenroom_core::recovery::Owner;
+
+use super::Runtime;
+use crate::recovery::{Bindings, RecoveryState, Resumable};
+use crate::run::live::LiveRuns;
+
+/// The runs of a runtime.
+pub(super) struct Durable {
+    runs: Arc<LiveRuns>,
+    bindings: Bindings,
+    recovery: RecoveryState,
+    boot: String,
+}
+
+impl Durable {
+    pub(super) fn new(runs_max: usize, seed: u64) -> Self {
+        Self {
+            runs: LiveRuns::new(runs_max),
+            bindings: Bindings::default(),
+            recovery: RecoveryState::default(),
+            // Not of the numbers that ids are made of, which the same seed makes the same.
+            boot: format!("{:016x}", SplitMix64::new(!seed).bits()),
+        }
+    }
+}
+
+impl Runtime {
+    /// The runs at work.
+    pub(crate) fn runs(&self) -> &Arc<LiveRuns> {
+        &self.inner.durable.runs
+    }
+
+    /// The teams and agents that can continue runs.
+    pub(crate) fn bindings(&self) -> &Bindings {
+        &self.inner.durable.bindings
+    }
+
+    /// Makes a team or agent known to those who recover runs, for as long as somebody has it.
+    pub(crate) fn bind<R: Resumable>(&self, owner: Owner, resumable: &Arc<R>) {
+        let resumable = Arc::downgrade(resumable);
+        self.bindings().bind(owner, resumable);
+    }
+
+    pub(crate) fn recovery(&self) -> &RecoveryState {
+        &self.inner.durable.recovery
+    }
+
+    /// What this runtime calls itself when it takes a run over.
+    pub(crate) fn boot(&self) -> &str {
+        &self.inner.durable.boot
+    }
+}

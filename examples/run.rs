@@ -31,6 +31,11 @@ fn a_typed_agent_adds() {
 }
 
 #[test]
+fn a_model_is_asked_for_a_value() {
+    check("structured_output", &["12 boxes for 1 model call"]);
+}
+
+#[test]
 fn an_actor_of_ones_own_crashes_comes_back_and_is_asked() {
     check(
         "custom_actor",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use greenroom_core::budget::{Budget, Usage};
 use greenroom_core::message::{Message, ToolCall, ToolOutcome};
-use greenroom_core::model::{ChatReply, ModelError, ModelErrorKind};
+use greenroom_core::model::{ChatReply, FinishReason, ModelError, ModelErrorKind};
 use greenroom_core::report::TaskFailureKind;
 use greenroom_core::tool::{ToolError, ToolErrorKind, tool};
 use greenroom_models::Extractive;
@@ -50,6 +50,49 @@ async fn output_that_does_not_fit_is_sent_back_with_what_is_wrong() {
         matches!(&last, Some(Message::User { text, .. }) if text.contains("cannot be used")),
         "{last:?}"
     );
+    end(runtime).await;
+}
+
+#[derive(Debug, PartialEq, Deserialize, JsonSchema)]
+struct Trip {
+    #[schemars(range(min = 1, max = 30))]
+    days: u8,
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_is_validated_and_every_fault_is_told_with_its_place() {
+    let runtime = runtime().await;
+    let model = ScriptedModel::new([r#"{"days":31}"#, r#"{"days":3}"#].map(ScriptedReply::text));
+    let calls = model.calls();
+    let agent = runtime.agent("clerk").model(model).output::<Trip>().build().expect("complete");
+    assert_eq!(agent.run("How long?").await, Ok(Trip { days: 3 }));
+    let told = calls.requests()[1].messages.last().cloned();
+    let Some(Message::User { text, .. }) = &told else { panic!("{told:?}") };
+    assert!(text.contains("at /days: 31 is greater than the maximum of 30"), "{text}");
+    end(runtime).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_output_is_a_failure_with_a_kind_and_not_a_repair_without_end() {
+    use FinishReason::{ContentFilter, Length, Stop};
+    use TaskFailureKind::{CutOff, Empty, Output, Refused};
+    let runtime = runtime().await;
+    for (finish, text, kind, n_calls) in [
+        (ContentFilter, "I cannot help with that.", Refused, 1),
+        (Length, r#"{"days":"#, CutOff, 2),
+        (Stop, " ", Empty, 2),
+        (Stop, "three", Output, 3),
+    ] {
+        let reply = ChatReply { finish, ..ChatReply::text(text) };
+        let model = ScriptedModel::answering(move |_| reply.clone());
+        let calls = model.calls();
+        let agent = runtime.agent("clerk").model(model).output::<Trip>().build().expect("complete");
+        match agent.run("How long?").await {
+            Err(RunError::Failed(failure)) => assert_eq!(failure.kind, kind, "{text}"),
+            other => panic!("{text}: {other:?}"),
+        }
+        assert_eq!(calls.n_begun(), n_calls, "{text}");
+    }
     end(runtime).await;
 }
 

@@ -10,9 +10,10 @@ const FILE_LINES_MAX: usize = 400;
 const FUNCTION_LINES_MAX: usize = 70;
 
 /// Which of ours a crate may depend on, to be built. Tests may use the testkit besides.
-const EDGES: [(&str, &[&str]); 11] = [
+const EDGES: [(&str, &[&str]); 12] = [
     ("greenroom-core", &[]),
-    ("greenroom-runtime", &["greenroom-core"]),
+    ("greenroom-runtime", &["greenroom-core", "greenroom-output"]),
+    ("greenroom-output", &["greenroom-core"]),
     ("greenroom-models", &["greenroom-core"]),
     ("greenroom-tools", &["greenroom-core"]),
     ("greenroom-retrieval", &["greenroom-core"]),
@@ -22,6 +23,7 @@ const EDGES: [(&str, &[&str]); 11] = [
         "greenroom",
         &[
             "greenroom-core",
+            "greenroom-output",
             "greenroom-runtime",
             "greenroom-models",
             "greenroom-tools",
@@ -47,10 +49,11 @@ const EDGES: [(&str, &[&str]); 11] = [
 ];
 
 /// Crates that only these of ours may depend on, to be built: whoever knows them owns what they do.
-const OWNED: [(&str, &[&str]); 3] = [
+const OWNED: [(&str, &[&str]); 4] = [
     ("ractor", &["greenroom-runtime"]),
     ("tantivy", &["greenroom-retrieval"]),
     ("rusqlite", &["greenroom-journal"]),
+    ("jsonschema", &["greenroom-output"]),
 ];
 
 /// What the core never depends on.

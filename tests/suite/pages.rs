@@ -99,6 +99,7 @@ fn the_rust_on_every_page_is_compiled_somewhere() {
         "examples/operations.rs",
         "examples/pool.rs",
         "examples/persistent_actor.rs",
+        "examples/structured_output.rs",
     ];
     let compiled: String = sources.iter().map(|file| read(Path::new(ROOT).join(file))).collect();
     let compiled = compiled

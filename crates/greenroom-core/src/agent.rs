@@ -15,5 +15,6 @@ mod decide;
 #[cfg(test)]
 mod tests;
 
+pub use crate::output::OutputCheck;
 pub use machine::{Command, Machine, Resume};
-pub use spec::{AgentSpec, OutputCheck, TurnLimits};
+pub use spec::{AgentSpec, TurnLimits};

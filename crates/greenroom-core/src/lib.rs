@@ -17,6 +17,7 @@ pub mod embedder;
 pub mod history;
 pub mod message;
 pub mod model;
+pub mod output;
 pub mod retriever;
 pub mod secret;
 pub mod tool;

@@ -7,20 +7,21 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-
 use crate::BoxStream;
 use crate::budget::Usage;
 use crate::message::{Message, Reasoning, ToolCall};
 use crate::tool::ToolSpec;
+use serde::{Deserialize, Serialize};
 
 mod caller;
+mod converse;
 mod estimate;
 mod meta;
 mod options;
 
+pub use crate::output::OutputSchema;
 pub use caller::Caller;
+pub use converse::converse;
 pub use meta::{LimitHint, RateLimitHints, ResponseMeta};
 pub use options::{ChatOptions, Effort, ToolChoice};
 
@@ -72,13 +73,12 @@ pub struct ChatRequest {
     pub options: ChatOptions,
 }
 
-/// A JSON shape that a model's final text must have.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct OutputSchema {
-    /// A short name for the shape, for example `plan`.
-    pub name: String,
-    /// The JSON Schema (draft 2020-12).
-    pub schema: Value,
+impl ChatRequest {
+    /// A request that is one message of a user.
+    #[must_use]
+    pub fn user(text: impl Into<String>) -> Self {
+        Self { messages: Arc::new(vec![Message::user(text)]), ..Self::default() }
+    }
 }
 
 /// A piece of a model's reply.

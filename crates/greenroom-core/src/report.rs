@@ -103,6 +103,9 @@ impl TaskFailure {
 /// | `Tool` | no |
 /// | `NotFound` | no |
 /// | `Output` | no: the agent has already repaired what it could |
+/// | `Refused` | no: the same question is refused again |
+/// | `CutOff` | no: the limit on output tokens is too low |
+/// | `Empty` | no: the agent has already asked again |
 /// | `Dependency` | no |
 /// | `Limit` | no |
 /// | `Cancelled` | no |
@@ -123,6 +126,12 @@ pub enum TaskFailureKind {
     NotFound,
     /// The model's output never had the shape that was asked for.
     Output,
+    /// The model, or its provider, refused to answer.
+    Refused,
+    /// The limit on output tokens cut the model's output off.
+    CutOff,
+    /// The model answered with nothing.
+    Empty,
     /// A task that this one needs failed.
     Dependency,
     /// A limit of the run was reached before anything was found.
@@ -150,6 +159,9 @@ impl fmt::Display for TaskFailureKind {
             Self::Tool => "tool failed",
             Self::NotFound => "not found in the sources",
             Self::Output => "output invalid",
+            Self::Refused => "refused by the model",
+            Self::CutOff => "output cut off",
+            Self::Empty => "empty output",
             Self::Dependency => "a needed task failed",
             Self::Limit => "limit reached",
             Self::Cancelled => "cancelled",

@@ -21,6 +21,7 @@ use serde_json::Value;
 mod json;
 mod lines;
 mod schema;
+mod shape;
 mod spelling;
 mod sse;
 
@@ -35,6 +36,7 @@ mod openai_responses;
 
 pub use embeddings::EmbeddingsWire;
 pub use failure::{Failed, failure};
+pub use shape::OutputStyle;
 
 /// A way to spell requests and replies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -56,7 +58,7 @@ pub enum Wire {
 /// |---|---|
 /// | `max_tokens` | the limit on output tokens is called `max_tokens`, its older name |
 /// | `no_stream_options` | usage is not asked for: it comes unasked, or the request would be refused |
-/// | `no_schema` | a shape of the output is only described in words; JSON is asked for |
+/// | `output` | a shape of the output is asked for in another way, see [`OutputStyle`] |
 /// | `no_parallel_choice` | whether several tools may be called cannot be said |
 /// | `any_tool` | `required` is called `any` |
 /// | `random_seed` | `seed` is called `random_seed` |
@@ -67,7 +69,7 @@ pub enum Wire {
 pub struct Quirks {
     pub max_tokens: bool,
     pub no_stream_options: bool,
-    pub no_schema: bool,
+    pub output: OutputStyle,
     pub no_parallel_choice: bool,
     pub any_tool: bool,
     pub random_seed: bool,
@@ -109,9 +111,9 @@ impl Wire {
     pub fn encode(self, model: &str, request: &ChatRequest, quirks: Quirks) -> Value {
         match self {
             Self::OpenAiChat => openai_chat::encode(model, request, quirks),
-            Self::OpenAiResponses => openai_responses::encode(model, request),
-            Self::Anthropic => anthropic::encode(model, request),
-            Self::Ollama => ollama::encode(model, request),
+            Self::OpenAiResponses => openai_responses::encode(model, request, quirks.output),
+            Self::Anthropic => anthropic::encode(model, request, quirks.output),
+            Self::Ollama => ollama::encode(model, request, quirks.output),
         }
     }
 

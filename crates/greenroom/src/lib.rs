@@ -13,6 +13,7 @@ pub use greenroom_tools as tools;
 
 pub use greenroom_core::fanout::{FanOut, Verdict};
 pub use greenroom_core::mailbox::{MailboxSpec, Overflow};
+pub use greenroom_core::model::{ChatModel, ChatRequest};
 pub use greenroom_core::pool::{PoolSpec, Priority};
 pub use greenroom_core::recovery::{OnChange, Parked, ParkedRun, RecoverySpec};
 pub use greenroom_core::report::{Goal, Outcome, Report, Status, TaskFailure, TaskFailureKind};
@@ -25,6 +26,7 @@ pub use greenroom_journal::{Durability, SqliteJournal, SqliteOptions};
 pub use greenroom_models::Extractive;
 #[cfg(feature = "http")]
 pub use greenroom_models::http::{Providers, Settings};
+pub use greenroom_output::{Answer, Output, OutputError, OutputErrorKind, output};
 #[cfg(feature = "retrieval")]
 pub use greenroom_retrieval::{Corpus, CorpusOptions};
 pub use greenroom_runtime::{

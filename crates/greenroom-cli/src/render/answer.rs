@@ -132,6 +132,9 @@ fn code(kind: TaskFailureKind) -> &'static str {
         TaskFailureKind::Limit => "GR0308",
         TaskFailureKind::Cancelled => "GR0309",
         TaskFailureKind::InDoubt => "GR0310",
+        TaskFailureKind::Refused => "GR0311",
+        TaskFailureKind::CutOff => "GR0312",
+        TaskFailureKind::Empty => "GR0313",
         _ => "GR0300",
     }
 }

@@ -8,8 +8,9 @@ use serde_json::Value;
 use super::machine::{Command, Machine, Phase, Resume};
 use crate::budget::Limit;
 use crate::journal::Event;
-use crate::message::{Message, ToolOutcome};
+use crate::message::ToolOutcome;
 use crate::model::{ChatRequest, ModelError};
+use crate::output;
 use crate::random::SplitMix64;
 use crate::report::{Report, TaskFailure, TaskFailureKind};
 use crate::resilience::{RetrySpec, Verdict};
@@ -160,12 +161,8 @@ impl Machine {
     fn request(&self, turn: u32) -> ChatRequest {
         let mut messages = Arc::clone(&self.messages);
         if let Some(objection) = &self.objection {
-            let messages = Arc::make_mut(&mut messages);
-            let shown = objection.reply.as_ref().filter(|reply| !reply.trim().is_empty());
-            messages.extend(shown.map(Message::assistant));
-            let why = &objection.why;
-            messages
-                .push(Message::user(format!("That reply cannot be used: {why}. Answer again.")));
+            let shown = output::objection(objection.reply.as_deref(), &objection.unfit);
+            Arc::make_mut(&mut messages).extend(shown);
         }
         let tools =
             if self.offers_tools(turn) { Arc::clone(&self.spec.tools) } else { Arc::from([]) };

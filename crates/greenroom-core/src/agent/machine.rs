@@ -13,6 +13,7 @@ use crate::ids::CallId;
 use crate::journal::Event;
 use crate::message::{Message, ToolOutcome};
 use crate::model::{ChatReply, ChatRequest, FinishReason, ModelError, ModelErrorKind};
+use crate::output::{Unfit, judge};
 use crate::report::{Report, TaskFailure, TaskFailureKind};
 use crate::retriever::{Location, Passage};
 
@@ -78,9 +79,9 @@ pub(super) enum Phase {
 /// Why the last reply cannot be used.
 #[derive(Debug, Clone)]
 pub(super) struct Objection {
-    /// The text that misses the output's shape; `None` when the reply was not even a reply.
+    /// The text that cannot be used; `None` when the reply was not even a reply.
     pub(super) reply: Option<String>,
-    pub(super) why: String,
+    pub(super) unfit: Unfit,
 }
 
 /// The state of one task: a fold of the events of its stream.
@@ -225,29 +226,25 @@ impl Machine {
 
     fn fold_answer(&mut self, turn: u32, reply: &ChatReply) {
         let is_blank = reply.text.trim().is_empty();
-        let checked = match &self.spec.output {
-            _ if is_blank && reply.finish == FinishReason::ContentFilter => {
-                let why = "the provider withheld the reply".to_owned();
-                self.phase = Phase::Failing { kind: TaskFailureKind::Model, why };
-                return;
-            }
+        let judged = match &self.spec.output {
+            Some((_, check)) => judge(reply, check).map(Some),
+            None if is_blank && reply.finish == FinishReason::ContentFilter => Err(Unfit::Withheld),
             // On the last turn there are no tools, and a model that still wants some has no answer.
             None if is_blank && !reply.tool_calls.is_empty() => {
                 self.phase = Phase::Ready { turn: turn + 1 };
                 return;
             }
+            // What there is of a text without a shape is better than nothing.
             None => Ok(None),
-            Some(_) if reply.finish == FinishReason::Length => {
-                Err("the reply was cut off by its length limit; answer more briefly".to_owned())
-            }
-            Some((_, check)) => check(&reply.text).map(Some),
         };
-        match checked {
+        match judged {
             Ok(value) => self.phase = Phase::Answered { text: reply.text.clone(), value },
-            Err(why) => {
+            Err(unfit) => {
                 let reply = Some(reply.text.clone());
-                if let Err(Objection { why, .. }) = self.object(turn, Objection { reply, why }) {
-                    self.phase = Phase::Failing { kind: TaskFailureKind::Output, why };
+                if let Err(Objection { unfit, .. }) = self.object(turn, Objection { reply, unfit })
+                {
+                    let (kind, why) = (unfit.failure(), unfit.to_string());
+                    self.phase = Phase::Failing { kind, why };
                 }
             }
         }
@@ -255,7 +252,8 @@ impl Machine {
 
     /// A reply that was no reply is repaired, every other failure is for [`Machine::decide`].
     fn fold_failure(&mut self, turn: u32, attempt: u32, error: &ModelError) {
-        let objection = Objection { reply: None, why: error.message.clone() };
+        let unfit = Unfit::Misfit(error.message.clone());
+        let objection = Objection { reply: None, unfit };
         let is_repairable = error.kind == ModelErrorKind::InvalidReply;
         if !is_repairable || self.object(turn, objection).is_err() {
             self.phase = Phase::Failed { turn, attempt, error: error.clone() };
@@ -265,7 +263,9 @@ impl Machine {
     /// Sends a reply back, or hands the objection back when no repair is left.
     fn object(&mut self, turn: u32, objection: Objection) -> Result<(), Objection> {
         let limits = &self.spec.limits;
-        if self.n_repairs >= limits.repairs_max || turn >= limits.turns_max {
+        let last = self.objection.as_ref().map(|last| &last.unfit);
+        let may_be_repaired = objection.unfit.may_be_repaired(last);
+        if !may_be_repaired || self.n_repairs >= limits.repairs_max || turn >= limits.turns_max {
             return Err(objection);
         }
         self.n_repairs += 1;

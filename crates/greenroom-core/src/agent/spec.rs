@@ -4,16 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
-
 use crate::fingerprint::fingerprint;
 use crate::ids::AgentId;
-use crate::model::OutputSchema;
+use crate::output::{OutputCheck, OutputSchema};
 use crate::recovery::Config;
 use crate::tool::ToolSpec;
-
-/// Judges a model's final text: the value it stands for, or what is wrong with it, for the model to read.
-pub type OutputCheck = Arc<dyn Fn(&str) -> Result<Value, String> + Send + Sync>;
 
 /// What an agent is.
 #[derive(Clone)]

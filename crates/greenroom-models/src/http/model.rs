@@ -11,7 +11,7 @@ use greenroom_core::model::{
 use reqwest::Response;
 
 use super::exchange::Endpoint;
-use crate::wire::{Decoder, Limits, Quirks, Wire};
+use crate::wire::{Decoder, Limits, OutputStyle, Quirks, Wire};
 
 /// A model of a provider, asked over HTTP. Cheap to clone.
 ///
@@ -56,6 +56,13 @@ impl HttpModel {
     #[must_use]
     pub fn with_output_tokens_max(mut self, tokens: u32) -> Self {
         Arc::make_mut(&mut self.0).output_tokens_max = Some(tokens);
+        self
+    }
+
+    /// Sets how the model is asked for a shape of its output. Default: what its vendor is known to take.
+    #[must_use]
+    pub fn with_output_style(mut self, style: OutputStyle) -> Self {
+        Arc::make_mut(&mut self.0).quirks.output = style;
         self
     }
 

@@ -63,7 +63,8 @@ impl Providers {
         let name: ModelName = name.parse()?;
         let (vendor, base_url) = self.place(&name);
         let endpoint = self.endpoint(&name, vendor, &base_url, vendor.wire, vendor.wire.path())?;
-        Ok(HttpModel::new(endpoint, name.model().to_owned(), vendor.wire, vendor.quirks))
+        let quirks = vendor.quirks_of(name.model());
+        Ok(HttpModel::new(endpoint, name.model().to_owned(), vendor.wire, quirks))
     }
 
     /// The embedder of a name, which is written like a model's.

@@ -1,6 +1,6 @@
 //! The vendors, as data. One that speaks a known wire takes one entry here and nothing else.
 
-use crate::wire::{EmbeddingsWire, Quirks, Wire};
+use crate::wire::{EmbeddingsWire, OutputStyle, Quirks, Wire};
 
 /// A vendor of models, or a server that is run at home.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,16 @@ pub struct Vendor {
     pub page: &'static str,
     /// Where it leaves the dialect of its wire.
     pub quirks: Quirks,
+    /// How the names of those of its models begin that enforce no schema but can be made to call a tool.
+    pub without_schema: &'static [&'static str],
+}
+
+impl Vendor {
+    /// Where it leaves the dialect of its wire with one of its models.
+    pub(super) fn quirks_of(&self, model: &str) -> Quirks {
+        let has_schema = !self.without_schema.iter().any(|begin| model.starts_with(begin));
+        if has_schema { self.quirks } else { Quirks { output: OutputStyle::Tool, ..self.quirks } }
+    }
 }
 
 /// Whether a vendor wants a key.
@@ -40,15 +50,18 @@ pub enum KeyNeed {
 const PLAIN: Quirks = Quirks {
     max_tokens: false,
     no_stream_options: false,
-    no_schema: false,
+    output: OutputStyle::Schema,
     no_parallel_choice: false,
     any_tool: false,
     random_seed: false,
     no_effort: false,
 };
 
+/// A dialect in which a schema and tools exclude each other.
+const APART: Quirks = Quirks { output: OutputStyle::SchemaAlone, ..PLAIN };
+
 /// The dialect as most others speak it, with the older name of the limit.
-const COMMON: Quirks = Quirks { max_tokens: true, ..PLAIN };
+const COMMON: Quirks = Quirks { max_tokens: true, ..APART };
 
 /// A vendor that speaks OpenAI's chat completions in the common dialect, with a key.
 const fn common(
@@ -66,6 +79,7 @@ const fn common(
         base_url_variable,
         page,
         quirks: COMMON,
+        without_schema: &[],
     }
 }
 
@@ -78,18 +92,35 @@ const OPENAI: [&str; 3] =
     ["OPENAI_API_KEY", "OPENAI_BASE_URL", "https://platform.openai.com/api-keys"];
 const OLLAMA: [&str; 3] = ["OLLAMA_API_KEY", "OLLAMA_HOST", "https://docs.ollama.com"];
 
+/// Older models than those that structured outputs came with.
+const OPENAI_WITHOUT_SCHEMA: &[&str] = &["gpt-3.5", "gpt-4-", "gpt-4o-2024-05-13"];
+const ANTHROPIC_WITHOUT_SCHEMA: &[&str] = &[
+    "claude-2",
+    "claude-3",
+    "claude-sonnet-4-0",
+    "claude-sonnet-4-2025",
+    "claude-opus-4-0",
+    "claude-opus-4-2025",
+];
+
 /// All vendors, in the order in which they are listed.
 pub const VENDORS: &[Vendor] = &[
-    Vendor { quirks: PLAIN, ..common("openai", "https://api.openai.com/v1", OPENAI) },
+    Vendor {
+        quirks: PLAIN,
+        without_schema: OPENAI_WITHOUT_SCHEMA,
+        ..common("openai", "https://api.openai.com/v1", OPENAI)
+    },
     Vendor {
         wire: Wire::OpenAiResponses,
         quirks: PLAIN,
+        without_schema: OPENAI_WITHOUT_SCHEMA,
         ..common("openai-responses", "https://api.openai.com/v1", OPENAI)
     },
     Vendor {
         wire: Wire::Anthropic,
         embeddings: None,
         quirks: PLAIN,
+        without_schema: ANTHROPIC_WITHOUT_SCHEMA,
         ..common(
             "anthropic",
             "https://api.anthropic.com",
@@ -103,7 +134,7 @@ pub const VENDORS: &[Vendor] = &[
     Vendor {
         wire: Wire::Ollama,
         embeddings: Some(EmbeddingsWire::Ollama),
-        quirks: PLAIN,
+        quirks: APART,
         ..at_home("ollama", "http://127.0.0.1:11434", OLLAMA)
     },
     at_home(
@@ -128,7 +159,8 @@ pub const VENDORS: &[Vendor] = &[
     ),
     Vendor {
         embeddings: None,
-        quirks: PLAIN,
+        quirks: APART,
+        without_schema: &["llama", "gemma", "mixtral", "qwen", "deepseek", "compound"],
         ..common(
             "groq",
             "https://api.groq.com/openai/v1",
@@ -156,7 +188,7 @@ pub const VENDORS: &[Vendor] = &[
     },
     Vendor {
         embeddings: None,
-        quirks: Quirks { no_schema: true, no_parallel_choice: true, ..COMMON },
+        quirks: Quirks { output: OutputStyle::Words, no_parallel_choice: true, ..COMMON },
         ..common(
             "deepseek",
             "https://api.deepseek.com",
@@ -180,7 +212,7 @@ pub const VENDORS: &[Vendor] = &[
     ),
     Vendor {
         embeddings: None,
-        quirks: PLAIN,
+        quirks: APART,
         ..common(
             "cerebras",
             "https://api.cerebras.ai/v1",
@@ -205,4 +237,23 @@ pub(super) const UNNAMED: Vendor = at_home(
 #[must_use]
 pub fn vendor(name: &str) -> Option<&'static Vendor> {
     VENDORS.iter().find(|vendor| vendor.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_model_can_is_told_by_its_vendor_and_its_name() {
+        let style = |name: &str, model| vendor(name).map(|vendor| vendor.quirks_of(model).output);
+        assert_eq!(style("openai", "gpt-5"), Some(OutputStyle::Schema));
+        assert_eq!(style("openai", "gpt-4-turbo"), Some(OutputStyle::Tool));
+        assert_eq!(style("openai", "gpt-4.1"), Some(OutputStyle::Schema));
+        assert_eq!(style("anthropic", "claude-sonnet-4-5-20250929"), Some(OutputStyle::Schema));
+        assert_eq!(style("anthropic", "claude-sonnet-4-20250514"), Some(OutputStyle::Tool));
+        assert_eq!(style("groq", "llama-3.3-70b-versatile"), Some(OutputStyle::Tool));
+        assert_eq!(style("groq", "openai/gpt-oss-120b"), Some(OutputStyle::SchemaAlone));
+        assert_eq!(style("deepseek", "deepseek-chat"), Some(OutputStyle::Words));
+        assert_eq!(style("ollama", "llama3.2"), Some(OutputStyle::SchemaAlone));
+    }
 }

@@ -8,6 +8,7 @@ use greenroom_core::model::{ChatEvent, ChatReply, FinishReason};
 use serde_json::{Map, Value};
 
 use super::Fault;
+use super::shape::OUTPUT_TOOL;
 
 /// More calls than any agent makes in one turn.
 const CALLS_MAX: usize = 128;
@@ -85,6 +86,13 @@ impl Assembly {
             piece.name.clone_into(&mut slot.name);
         }
         slot.arguments.push_str(piece.arguments);
+        if slot.name == OUTPUT_TOOL {
+            // The arguments of this one are the text that was asked for.
+            let more =
+                if is_new_name { slot.arguments.clone() } else { piece.arguments.to_owned() };
+            self.text(&more, out);
+            return Ok(());
+        }
         if is_new_name || !piece.arguments.is_empty() {
             out.push(ChatEvent::ToolCallDelta {
                 index: at,
@@ -146,7 +154,8 @@ impl Assembly {
     pub(super) fn reply(&mut self, wire: &str) -> ChatReply {
         let usage = self.usage();
         let mut ids = HashSet::new();
-        let slots = std::mem::take(&mut self.calls);
+        let mut slots = std::mem::take(&mut self.calls);
+        slots.retain(|slot| slot.name != OUTPUT_TOOL);
         let calls = slots.into_iter().enumerate().map(|(i, slot)| {
             let mut id = slot.id;
             if id.is_empty() || id.len() > ID_LEN_MAX || ids.contains(&id) {
@@ -171,7 +180,8 @@ impl Assembly {
     /// The counts, with an estimate of one token for four bytes where the provider counted nothing. What was
     /// sent is not known here: it stays 0 for whoever knows the request.
     fn usage(&self) -> Usage {
-        let n_bytes_called: usize = self.calls.iter().map(|slot| slot.arguments.len()).sum();
+        let calls = self.calls.iter().filter(|slot| slot.name != OUTPUT_TOOL);
+        let n_bytes_called: usize = calls.map(|slot| slot.arguments.len()).sum();
         let n_bytes = self.text.len() + self.n_bytes_thought + n_bytes_called;
         // No request has no tokens: a count of 0 says that the server does not count.
         let input = self.counts.input.filter(|input| *input > 0);

@@ -1,14 +1,12 @@
 //! JSON Schemas as providers want them.
 
-use std::fmt::Write as _;
-
-use greenroom_core::model::OutputSchema;
+use greenroom_core::output::OutputSchema;
 use serde_json::{Map, Value};
 
 /// The keywords below which a schema holds schemas by name.
-const BY_NAME: [&str; 3] = ["properties", "$defs", "definitions"];
+const BY_NAME: [&str; 2] = ["properties", "$defs"];
 /// The keywords below which it holds a schema or a list of them.
-const BELOW: [&str; 5] = ["items", "prefixItems", "anyOf", "oneOf", "allOf"];
+const BELOW: [&str; 2] = ["items", "anyOf"];
 
 fn children(schema: &mut Map<String, Value>) -> Vec<&mut Value> {
     let mut found = Vec::new();
@@ -28,36 +26,122 @@ fn children(schema: &mut Map<String, Value>) -> Vec<&mut Value> {
     found
 }
 
-/// The schema with every object closed that says nothing of further properties: providers that enforce a
-/// schema refuse open ones. Recursion ends with the schema, whose depth its parser has limited.
-pub(super) fn closed(mut schema: Value) -> Value {
-    close(&mut schema);
-    schema
+/// The part of JSON Schema that a provider enforces.
+#[derive(Debug)]
+pub(super) struct Dialect {
+    /// The keywords that it takes; it refuses a schema with any other.
+    keywords: &'static [&'static str],
+    /// The formats of texts that it takes.
+    formats: &'static [&'static str],
+    /// Whether a schema may refer to itself.
+    takes_recursion: bool,
+    /// Whether a schema that cannot be enforced may be sent all the same, as a hint.
+    pub(super) takes_hints: bool,
 }
 
-fn close(schema: &mut Value) {
-    let Value::Object(fields) = schema else { return };
-    if fields.contains_key("properties") && !fields.contains_key("additionalProperties") {
-        fields.insert("additionalProperties".into(), Value::Bool(false));
+/// What every provider takes.
+const FORMATS: &[&str] =
+    &["date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"];
+
+pub(super) const OPENAI: Dialect = Dialect {
+    keywords: &[
+        "$defs",
+        "$ref",
+        "additionalProperties",
+        "anyOf",
+        "const",
+        "description",
+        "enum",
+        "exclusiveMaximum",
+        "exclusiveMinimum",
+        "format",
+        "items",
+        "maxItems",
+        "maximum",
+        "minItems",
+        "minimum",
+        "multipleOf",
+        "pattern",
+        "properties",
+        "required",
+        "title",
+        "type",
+    ],
+    formats: FORMATS,
+    takes_recursion: true,
+    takes_hints: true,
+};
+
+pub(super) const ANTHROPIC: Dialect = Dialect {
+    keywords: &[
+        "$defs",
+        "$ref",
+        "additionalProperties",
+        "anyOf",
+        "const",
+        "default",
+        "description",
+        "enum",
+        "format",
+        "items",
+        "properties",
+        "required",
+        "title",
+        "type",
+    ],
+    formats: FORMATS,
+    takes_recursion: false,
+    takes_hints: false,
+};
+
+/// Keywords that decide which values fit and that no looser schema can do without.
+const ESSENTIAL: [&str; 8] =
+    ["allOf", "not", "if", "then", "else", "patternProperties", "prefixItems", "dependentSchemas"];
+
+/// The schema as a provider enforces it: every object closed, and requiring all of its properties. `None`
+/// when it cannot be said in the dialect. Whatever fits the result fits the schema, but for the limits that
+/// the dialect has no word for: those are checked when the text is there.
+pub(super) fn strict(mut schema: Value, dialect: &Dialect) -> Option<Value> {
+    tighten(&mut schema, dialect).then_some(schema)
+}
+
+/// Recursion ends with the schema, whose depth its parser has limited.
+fn tighten(schema: &mut Value, dialect: &Dialect) -> bool {
+    let Value::Object(fields) = schema else { return false };
+    // A schema that takes anything is no shape, and is refused.
+    let says_something = ["type", "enum", "const", "$ref", "anyOf", "oneOf"];
+    if !says_something.iter().any(|keyword| fields.contains_key(*keyword)) {
+        return false;
     }
-    children(fields).into_iter().for_each(close);
-}
-
-/// Whether OpenAI would enforce the schema: every object is closed and requires all of its properties.
-pub(super) fn is_strict(schema: &mut Value) -> bool {
-    let Value::Object(fields) = schema else { return true };
-    if fields.get("type").is_some_and(|kind| kind == "object") {
-        let named = fields.get("properties").and_then(Value::as_object);
-        let required = fields.get("required").and_then(Value::as_array);
-        let is_required = |name: &String| {
-            required.is_some_and(|required| required.iter().any(|one| one == name.as_str()))
-        };
-        let is_closed = fields.get("additionalProperties") == Some(&Value::Bool(false));
-        if !is_closed || !named.is_some_and(|named| named.keys().all(is_required)) {
+    if ESSENTIAL.iter().any(|keyword| fields.contains_key(*keyword)) {
+        return false;
+    }
+    // One of several that overlap is rare, and the whole schema is checked in the end.
+    if let Some(choices) = fields.remove("oneOf") {
+        fields.insert("anyOf".into(), choices);
+    }
+    let is_foreign =
+        |format: &Value| !format.as_str().is_some_and(|f| dialect.formats.contains(&f));
+    if fields.get("format").is_some_and(is_foreign) {
+        fields.remove("format");
+    }
+    fields.retain(|keyword, _| dialect.keywords.contains(&keyword.as_str()));
+    let leads_up = |to: &Value| to.as_str().is_some_and(|to| !to.starts_with("#/$defs/"));
+    if !dialect.takes_recursion && fields.get("$ref").is_some_and(leads_up) {
+        return false;
+    }
+    let is_object = fields.get("type").is_some_and(|kind| kind == "object");
+    if is_object || fields.contains_key("properties") {
+        // A map has names that nobody knows beforehand.
+        if fields.get("additionalProperties").is_some_and(|more| *more != Value::Bool(false)) {
             return false;
         }
+        let Some(Value::Object(named)) = fields.get("properties") else { return false };
+        let all = named.keys().map(|name| Value::from(name.as_str())).collect();
+        fields.insert("required".into(), Value::Array(all));
+        fields.insert("additionalProperties".into(), Value::Bool(false));
     }
-    children(fields).into_iter().all(is_strict)
+    children(fields).into_iter().all(|child| tighten(child, dialect))
 }
 
 /// The name of a schema as providers allow it: letters, digits, `_` and `-`, at most 64 of them.
@@ -67,39 +151,69 @@ pub(super) fn name(schema: &OutputSchema) -> String {
     if name.is_empty() { "output".to_owned() } else { name }
 }
 
-/// Words that ask for the shape, for wires that cannot enforce it.
-pub(super) fn in_words(schema: &OutputSchema) -> String {
-    let mut words =
-        String::from("Answer with one JSON value and nothing else. It must fit this schema:\n");
-    write!(words, "{}", schema.schema).expect("a string can always be written to");
-    words
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
 
+    #[track_caller]
+    fn check(dialect: &Dialect, schema: Value, expect: Option<Value>) {
+        assert_eq!(strict(schema, dialect), expect);
+    }
+
     #[test]
-    fn open_objects_are_closed_and_strictness_is_seen() {
+    fn objects_are_closed_and_require_everything() {
         let schema = json!({
             "type": "object",
             "properties": {
                 "a": { "type": "array", "items": { "type": "object", "properties": {} } },
-                "properties": { "type": "string" },
+                "format": { "type": ["string", "null"], "default": null },
             },
-            "required": ["a", "properties"],
+            "required": ["a"],
         });
-        let mut closed = closed(schema.clone());
-        assert_eq!(closed["additionalProperties"], json!(false));
-        assert_eq!(closed["properties"]["a"]["items"]["additionalProperties"], json!(false));
-        assert_eq!(closed["properties"].get("additionalProperties"), None);
-        assert!(is_strict(&mut closed));
-        let mut open = schema;
-        assert!(!is_strict(&mut open));
-        closed["required"] = json!(["a"]);
-        assert!(!is_strict(&mut closed));
+        let inner = json!({ "type": "object", "properties": {}, "required": [], "additionalProperties": false });
+        let expect = json!({
+            "type": "object",
+            "properties": {
+                "a": { "type": "array", "items": inner },
+                "format": { "type": ["string", "null"] },
+            },
+            "required": ["a", "format"],
+            "additionalProperties": false,
+        });
+        check(&OPENAI, schema, Some(expect));
+    }
+
+    #[test]
+    fn what_a_dialect_has_no_word_for_is_left_out() {
+        let number = json!({ "type": "integer", "format": "uint8", "minimum": 0, "maximum": 9 });
+        let left = json!({ "type": "integer", "minimum": 0, "maximum": 9 });
+        check(&OPENAI, number.clone(), Some(left));
+        check(&ANTHROPIC, number, Some(json!({ "type": "integer" })));
+        let day = json!({ "type": "string", "format": "date", "minLength": 3 });
+        check(&ANTHROPIC, day, Some(json!({ "type": "string", "format": "date" })));
+        let choice = json!({ "oneOf": [{ "const": "a", "examples": [] }, { "type": "null" }] });
+        let expect = json!({ "anyOf": [{ "const": "a" }, { "type": "null" }] });
+        check(&OPENAI, choice, Some(expect));
+    }
+
+    #[test]
+    fn what_cannot_be_said_is_not_said_wrongly() {
+        let map = json!({ "type": "object", "additionalProperties": { "type": "integer" } });
+        check(&OPENAI, map.clone(), None);
+        check(&OPENAI, json!({ "type": "array", "items": map }), None);
+        check(&OPENAI, json!({ "type": "object" }), None);
+        check(&OPENAI, json!({ "type": "array", "items": true }), None);
+        check(&OPENAI, json!({ "description": "anything" }), None);
+        check(&OPENAI, json!({ "allOf": [{ "type": "string" }] }), None);
+        check(&ANTHROPIC, json!({ "type": "array", "prefixItems": [] }), None);
+        let tree = json!({
+            "type": "object",
+            "properties": { "below": { "type": "array", "items": { "$ref": "#" } } },
+        });
+        check(&ANTHROPIC, tree.clone(), None);
+        assert!(strict(tree, &OPENAI).is_some());
     }
 
     #[test]

@@ -6,16 +6,16 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use greenroom_core::agent::{AgentSpec, OutputCheck, TurnLimits};
+use greenroom_core::agent::{AgentSpec, TurnLimits};
 use greenroom_core::budget::{Budget, Ledger, Usage};
 use greenroom_core::ids::{AgentId, RunId, StreamId};
 use greenroom_core::journal::{Event, Recorded};
 use greenroom_core::message::Message;
-use greenroom_core::model::{ChatModel, OutputSchema};
+use greenroom_core::model::ChatModel;
 use greenroom_core::recovery::{Config, Footprint, Owner};
 use greenroom_core::report::{Goal, Report, TaskFailure, TaskFailureKind};
 use greenroom_core::time::Timestamp;
-use greenroom_core::tool::{DynTool, schema_of};
+use greenroom_core::tool::DynTool;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
@@ -108,15 +108,13 @@ impl<T> AgentBuilder<T> {
 
     /// Makes the agent answer with a value of this type. The model is told the schema, and a reply that
     /// does not fit is sent back with what is wrong, a bounded number of times.
+    ///
+    /// # Panics
+    ///
+    /// When the schema of the type is none, which only one that is written by hand can be.
     pub fn output<U: DeserializeOwned + JsonSchema>(self) -> AgentBuilder<U> {
-        let schema = OutputSchema { name: U::schema_name().into_owned(), schema: schema_of::<U>() };
-        let check: OutputCheck = Arc::new(|text| {
-            let value: serde_json::Value =
-                serde_json::from_str(text.trim()).map_err(|error| error.to_string())?;
-            serde_json::from_value::<U>(value.clone()).map_err(|error| error.to_string())?;
-            Ok(value)
-        });
-        let spec = AgentSpec { output: Some((Arc::new(schema), check)), ..self.spec };
+        let (schema, check) = greenroom_output::shape::<U>();
+        let spec = AgentSpec { output: Some((schema, check)), ..self.spec };
         let Self { runtime, model, tools, timeouts, budget, .. } = self;
         AgentBuilder { runtime, spec, model, tools, timeouts, budget, output: PhantomData }
     }

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use greenroom_core::BoxFuture;
-use greenroom_core::agent::{AgentSpec, OutputCheck, TurnLimits};
+use greenroom_core::agent::{AgentSpec, TurnLimits};
 use greenroom_core::brief::{AgentCard, ToolCard};
 use greenroom_core::ids::AgentId;
 use greenroom_core::mailbox::MailboxSpec;
-use greenroom_core::model::{ChatModel, OutputSchema};
+use greenroom_core::model::ChatModel;
 use greenroom_core::recovery::{Config, Owner};
 use greenroom_core::retriever::Retriever;
 use greenroom_core::router::{ANSWER, PLAN, Plan, RouterSpec};
@@ -244,7 +244,9 @@ impl TeamBuilder {
                 timeouts: self.timeouts,
             })
         };
-        members.insert(PLAN.into(), seat(PLAN, "planner", prompts::PLAN, &[], Some(plan_output())));
+        // What is wrong with a plan is told to the planner.
+        let plan_output = greenroom_output::shape::<Plan>();
+        members.insert(PLAN.into(), seat(PLAN, "planner", prompts::PLAN, &[], Some(plan_output)));
         members.insert(ANSWER.into(), seat(ANSWER, "writer", prompts::ANSWER, &[], None));
         if !specs.is_empty() {
             if cards.iter().all(|card| card.role != RESEARCH) {
@@ -376,16 +378,6 @@ fn search_spec() -> ToolSpec {
         parameters: schema_of::<SearchArguments>(),
         effect: EffectClass::ReadOnly,
     }
-}
-
-/// The planner must answer with a plan; what is wrong with one is told to it.
-fn plan_output() -> (Arc<OutputSchema>, OutputCheck) {
-    let schema = OutputSchema { name: PLAN.to_owned(), schema: schema_of::<Plan>() };
-    let check: OutputCheck = Arc::new(|text| {
-        let plan: Plan = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        serde_json::to_value(plan).map_err(|error| error.to_string())
-    });
-    (Arc::new(schema), check)
 }
 
 impl fmt::Debug for TeamBuilder {

@@ -53,16 +53,15 @@ fn only_the_last_failed_try_is_shown_and_the_conversation_does_not_grow() {
     let model = |turn, _| Ok(ChatReply::text(["x", " ", "z"][turn as usize - 1]));
     let done = Simulation::new(counting(repairs(2)), &model).run();
     let shown: Vec<_> = done.requests.iter().map(|request| &request.messages[1..]).collect();
-    let objection = |what: &str| {
-        Message::user(format!("That reply cannot be used: {what} is no number. Answer again."))
-    };
+    let objection =
+        |why: &str| Message::user(format!("That reply cannot be used: {why}. Answer again."));
     assert_eq!(
         shown,
         [
             &[][..],
-            &[Message::assistant("x"), objection("\"x\"")],
+            &[Message::assistant("x"), objection("\"x\" is no number")],
             // A blank reply is not shown: providers refuse messages without content.
-            &[objection("\" \"")],
+            &[objection("the reply was empty")],
         ]
     );
     assert!(done.requests[1..].iter().all(|request| request.tools.is_empty()));
@@ -107,8 +106,36 @@ fn a_reply_that_is_none_is_repaired_with_tools_still_on_offer() {
 fn a_reply_that_was_withheld_is_no_answer() {
     let withheld = ChatReply { finish: FinishReason::ContentFilter, ..ChatReply::default() };
     let model = move |_, _| Ok(withheld.clone());
-    let done = Simulation::new(spec(), &model).run();
-    assert_eq!(done.result().as_ref().map_err(|f| f.kind), Err(TaskFailureKind::Model));
+    for spec in [spec(), counting(repairs(2))] {
+        let done = Simulation::new(spec, &model).run();
+        assert_eq!(done.requests.len(), 1, "it is not asked again");
+        assert_eq!(done.result().as_ref().map_err(|f| f.kind), Err(TaskFailureKind::Refused));
+    }
+}
+
+#[test]
+fn what_is_empty_or_cut_off_is_asked_for_once_more_and_then_has_a_name() {
+    use TaskFailureKind::{CutOff, Empty, Output};
+    let (cut, empty) = ((FinishReason::Length, "1"), (FinishReason::Stop, " "));
+    let (wrong, good) = ((FinishReason::Stop, "x"), (FinishReason::Stop, "7"));
+    for (replies, expect, n_calls) in [
+        ([cut, good, good, good], Ok(()), 2),
+        ([cut, cut, good, good], Err(CutOff), 2),
+        ([empty, empty, good, good], Err(Empty), 2),
+        // They are two faults, and a misfit between them is a third.
+        ([empty, cut, good, good], Ok(()), 3),
+        ([empty, wrong, empty, good], Ok(()), 4),
+        ([empty, wrong, wrong, wrong], Err(Output), 4),
+    ] {
+        let model = |turn: u32, _| {
+            let (finish, text) = replies[turn as usize - 1];
+            Ok(ChatReply { finish, ..ChatReply::text(text) })
+        };
+        let done = Simulation::new(counting(repairs(3)), &model).run();
+        assert_eq!(done.requests.len(), n_calls, "{replies:?}");
+        let ended = done.result().as_ref().map(|_| ()).map_err(|failure| failure.kind);
+        assert_eq!(ended, expect, "{replies:?}");
+    }
 }
 
 /// A model that calls a tool for as long as it may.

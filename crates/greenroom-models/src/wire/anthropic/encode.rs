@@ -8,14 +8,16 @@ use serde_json::{Value, json};
 
 use super::NAME;
 use crate::wire::json::set;
-use crate::wire::{schema, spelling};
+use crate::wire::shape::{self, Format};
+use crate::wire::{OutputStyle, schema, spelling};
 
 /// The limit on output tokens when the request has none; this wire demands one.
 const OUTPUT_TOKENS_MAX: u32 = 8192;
 /// The same for a model that thinks, whose thoughts count as output.
 const OUTPUT_TOKENS_MAX_THINKING: u32 = 32_768;
 
-pub(in crate::wire) fn encode(model: &str, request: &ChatRequest) -> Value {
+pub(in crate::wire) fn encode(model: &str, request: &ChatRequest, style: OutputStyle) -> Value {
+    let (request, format) = shape::asked(request, style, Some(&schema::ANTHROPIC));
     let turns = turns(&request.messages);
     let options = &request.options;
     let usual = match options.effort {
@@ -42,8 +44,8 @@ pub(in crate::wire) fn encode(model: &str, request: &ChatRequest) -> Value {
         body["thinking"] = json!({ "type": "adaptive" });
         body["output_config"] = json!({ "effort": spelling::effort(wanted) });
     }
-    if let Some(output) = &request.output {
-        let schema = schema::closed(output.schema.clone());
+    // This wire has no word for JSON of any shape.
+    if let Format::Schema { schema, .. } = format {
         body["output_config"]["format"] = json!({ "type": "json_schema", "schema": schema });
     }
     tools(&mut body, &request.tools, options);

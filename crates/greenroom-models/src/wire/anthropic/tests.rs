@@ -9,12 +9,15 @@ use greenroom_core::model::{
 };
 use serde_json::{Value, json};
 
-use super::encode;
-use crate::wire::Wire;
 use crate::wire::openai_chat::tests::full_request;
 use crate::wire::tests::{decode, error, reply, sse};
+use crate::wire::{OutputStyle, Wire};
 
 const WIRE: Wire = Wire::Anthropic;
+
+fn encode(model: &str, request: &ChatRequest) -> Value {
+    super::encode(model, request, OutputStyle::Schema)
+}
 
 pub(in crate::wire) const PAYLOADS: [&str; 2] = [TOOL_USE, THINKING];
 
@@ -193,7 +196,7 @@ fn a_request_is_spelled_as_published() {
     let use_of =
         |id: &str| json!({ "type": "tool_use", "id": id, "name": "re_ad", "input": { "p": 1 } });
     let result = |id: &str, text: &str| json!({ "type": "tool_result", "tool_use_id": id, "content": text, "is_error": true });
-    let schema = json!({ "type": "object", "properties": { "a": {} }, "required": ["a"], "additionalProperties": false });
+    let schema = json!({ "type": "object", "properties": { "a": { "type": "string" } }, "required": ["a"], "additionalProperties": false });
     let expect = json!({
         "model": "claude",
         "max_tokens": 100,

@@ -7,9 +7,11 @@ use greenroom_core::tool::ToolSpec;
 use serde_json::{Value, json};
 
 use crate::wire::json::set;
-use crate::wire::spelling;
+use crate::wire::shape::{self, Format};
+use crate::wire::{OutputStyle, spelling};
 
-pub(in crate::wire) fn encode(model: &str, request: &ChatRequest) -> Value {
+pub(in crate::wire) fn encode(model: &str, request: &ChatRequest, style: OutputStyle) -> Value {
+    let (request, format) = shape::asked(request, style, None);
     let mut messages = Vec::new();
     for turn in turns(&request.messages) {
         push(&mut messages, &turn);
@@ -26,7 +28,11 @@ pub(in crate::wire) fn encode(model: &str, request: &ChatRequest) -> Value {
         body["options"] = sampling;
     }
     set(&mut body, "think", options.effort.map(|_| true));
-    set(&mut body, "format", request.output.as_ref().map(|output| output.schema.clone()));
+    match format {
+        Format::Free => {}
+        Format::Json => body["format"] = json!("json"),
+        Format::Schema { schema, .. } => body["format"] = schema,
+    }
     // The only way to forbid tools on this wire is not to offer any.
     if !request.tools.is_empty() && options.tool_choice != Some(ToolChoice::None) {
         let offered = request.tools.iter().map(|tool| {

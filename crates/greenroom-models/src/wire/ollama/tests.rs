@@ -5,12 +5,15 @@ use greenroom_core::model::{
 };
 use serde_json::json;
 
-use super::encode;
-use crate::wire::Wire;
 use crate::wire::openai_chat::tests::full_request;
 use crate::wire::tests::{decode, error, reply};
+use crate::wire::{OutputStyle, Wire};
 
 const WIRE: Wire = Wire::Ollama;
+
+fn encode(model: &str, request: &ChatRequest) -> Value {
+    super::encode(model, request, OutputStyle::Schema)
+}
 
 pub(in crate::wire) const PAYLOADS: [&str; 2] = [TEXT, CALL];
 

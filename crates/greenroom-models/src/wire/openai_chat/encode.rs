@@ -2,18 +2,17 @@
 
 use greenroom_core::history::{PairedCall, Turn, turns};
 use greenroom_core::message::Image;
-use greenroom_core::model::{ChatOptions, ChatRequest, OutputSchema, ToolChoice};
+use greenroom_core::model::{ChatOptions, ChatRequest, ToolChoice};
 use greenroom_core::tool::ToolSpec;
 use serde_json::{Value, json};
 
 use crate::wire::json::set;
+use crate::wire::shape::{self, Format};
 use crate::wire::{Quirks, schema, spelling};
 
 pub(in crate::wire) fn encode(model: &str, request: &ChatRequest, quirks: Quirks) -> Value {
+    let (request, format) = shape::asked(request, quirks.output, Some(&schema::OPENAI));
     let mut messages = Vec::new();
-    if let (Some(output), true) = (&request.output, quirks.no_schema) {
-        messages.push(json!({ "role": "system", "content": schema::in_words(output) }));
-    }
     for turn in turns(&request.messages) {
         push(&mut messages, &turn);
     }
@@ -23,11 +22,14 @@ pub(in crate::wire) fn encode(model: &str, request: &ChatRequest, quirks: Quirks
     }
     let limit = if quirks.max_tokens { "max_tokens" } else { "max_completion_tokens" };
     set(&mut body, limit, request.output_tokens_max);
-    set(
-        &mut body,
-        "response_format",
-        request.output.as_deref().map(|output| format(output, quirks)),
-    );
+    match format {
+        Format::Free => {}
+        Format::Json => body["response_format"] = json!({ "type": "json_object" }),
+        Format::Schema { name, schema, is_strict } => {
+            let schema = json!({ "name": name, "schema": schema, "strict": is_strict });
+            body["response_format"] = json!({ "type": "json_schema", "json_schema": schema });
+        }
+    }
     sampling(&mut body, &request.options, quirks);
     tools(&mut body, &request.tools, &request.options, quirks);
     body
@@ -76,16 +78,6 @@ fn call(paired: &PairedCall<'_>) -> Value {
         "type": "function",
         "function": { "name": name, "arguments": arguments },
     })
-}
-
-fn format(output: &OutputSchema, quirks: Quirks) -> Value {
-    if quirks.no_schema {
-        return json!({ "type": "json_object" });
-    }
-    let mut closed = schema::closed(output.schema.clone());
-    let strict = schema::is_strict(&mut closed);
-    let schema = json!({ "name": schema::name(output), "schema": closed, "strict": strict });
-    json!({ "type": "json_schema", "json_schema": schema })
 }
 
 fn sampling(body: &mut Value, options: &ChatOptions, quirks: Quirks) {

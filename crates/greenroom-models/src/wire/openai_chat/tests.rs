@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::encode;
 use crate::wire::tests::{decode, error, reply, sse};
-use crate::wire::{Quirks, Wire, json as wire_json};
+use crate::wire::{OutputStyle, Quirks, Wire, json as wire_json};
 
 const WIRE: Wire = Wire::OpenAiChat;
 
@@ -296,7 +296,7 @@ pub(in crate::wire) fn full_request() -> ChatRequest {
         tools: Arc::from([spec]),
         output: Some(Arc::new(OutputSchema {
             name: "out".into(),
-            schema: json!({ "type": "object", "properties": { "a": {} }, "required": ["a"] }),
+            schema: json!({ "type": "object", "properties": { "a": { "type": "string" } }, "required": ["a"] }),
         })),
         output_tokens_max: Some(100),
         options: ChatOptions {
@@ -315,7 +315,7 @@ pub(in crate::wire) fn full_request() -> ChatRequest {
 #[test]
 fn a_request_is_spelled_as_published() {
     let call = |id: &str| json!({ "id": id, "type": "function", "function": { "name": "re_ad", "arguments": "{\"p\":1}" } });
-    let schema = json!({ "type": "object", "properties": { "a": {} }, "required": ["a"], "additionalProperties": false });
+    let schema = json!({ "type": "object", "properties": { "a": { "type": "string" } }, "required": ["a"], "additionalProperties": false });
     let expect = json!({
         "model": "gpt",
         "stream": true,
@@ -352,7 +352,7 @@ fn quirks_change_what_they_say_and_nothing_else() {
     let quirks = Quirks {
         max_tokens: true,
         no_stream_options: true,
-        no_schema: true,
+        output: OutputStyle::Words,
         no_parallel_choice: true,
         any_tool: true,
         random_seed: true,
@@ -361,7 +361,11 @@ fn quirks_change_what_they_say_and_nothing_else() {
     let body = encode("m", &full_request(), quirks);
     assert_eq!((&body["max_tokens"], &body["random_seed"]), (&json!(100), &json!(7)));
     assert_eq!(body["tool_choice"], "any");
-    assert_eq!(body["response_format"], json!({ "type": "json_object" }));
+    // Beside tools, JSON alone would forbid to call them.
+    assert_eq!(body.get("response_format"), None);
+    let alone = ChatRequest { tools: Vec::new().into(), ..full_request() };
+    let alone = encode("m", &alone, quirks);
+    assert_eq!(alone["response_format"], json!({ "type": "json_object" }));
     let words = body["messages"][0]["content"].as_str().expect("words");
     assert!(words.contains("JSON") && words.contains("\"required\":[\"a\"]"), "{words}");
     for gone in [

@@ -8,9 +8,11 @@ use serde_json::{Value, json};
 
 use super::NAME;
 use crate::wire::json::set;
-use crate::wire::{schema, spelling};
+use crate::wire::shape::{self, Format};
+use crate::wire::{OutputStyle, schema, spelling};
 
-pub(in crate::wire) fn encode(model: &str, request: &ChatRequest) -> Value {
+pub(in crate::wire) fn encode(model: &str, request: &ChatRequest, style: OutputStyle) -> Value {
+    let (request, format) = shape::asked(request, style, Some(&schema::OPENAI));
     let mut input = Vec::new();
     for turn in turns(&request.messages) {
         push(&mut input, &turn);
@@ -25,12 +27,12 @@ pub(in crate::wire) fn encode(model: &str, request: &ChatRequest) -> Value {
         body["reasoning"] = json!({ "effort": spelling::effort(wanted), "summary": "auto" });
         body["include"] = json!(["reasoning.encrypted_content"]);
     }
-    if let Some(output) = &request.output {
-        let mut closed = schema::closed(output.schema.clone());
-        let strict = schema::is_strict(&mut closed);
-        let name = schema::name(output);
-        body["text"]["format"] =
-            json!({ "type": "json_schema", "name": name, "schema": closed, "strict": strict });
+    match format {
+        Format::Free => {}
+        Format::Json => body["text"]["format"] = json!({ "type": "json_object" }),
+        Format::Schema { name, schema, is_strict } => {
+            body["text"]["format"] = json!({ "type": "json_schema", "name": name, "schema": schema, "strict": is_strict });
+        }
     }
     tools(&mut body, &request.tools, options);
     body

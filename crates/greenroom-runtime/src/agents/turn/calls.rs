@@ -3,14 +3,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use greenroom_core::budget::{Ledger, Limit, Usage};
 use greenroom_core::ids::CallId;
 use greenroom_core::journal::Event;
 use greenroom_core::message::ToolOutcome;
-use greenroom_core::model::{
-    Caller, ChatEvent, ChatModel, ChatReply, ChatRequest, ModelError, ModelErrorKind,
-};
+use greenroom_core::model::{Caller, ChatRequest, ModelError, ModelErrorKind, converse};
 use greenroom_core::retriever::{Query, fuse};
 use greenroom_core::tool::{ToolContext, ToolError, ToolErrorKind};
 use serde_json::Value;
@@ -175,24 +172,6 @@ impl TurnAgent {
             TurnMessage::ToolDone { call, outcome: outcome("search", result) }
         });
     }
-}
-
-/// Reads a model's stream to its end.
-pub(crate) async fn converse(
-    model: &dyn ChatModel,
-    request: ChatRequest,
-    mut on_text: impl FnMut(String),
-) -> Result<ChatReply, ModelError> {
-    let mut stream = model.stream(request);
-    while let Some(event) = stream.next().await {
-        match event? {
-            ChatEvent::TextDelta(text) => on_text(text),
-            ChatEvent::Finished(reply) => return Ok(reply),
-            _ => {}
-        }
-    }
-    let message = "the reply ended before it was complete";
-    Err(ModelError::new(ModelErrorKind::Incomplete, model.name(), message))
 }
 
 /// The outcome of a search over several retrieval agents: what was found, and an error only when no

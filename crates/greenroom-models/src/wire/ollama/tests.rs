@@ -3,7 +3,7 @@
 use greenroom_core::model::{
     ChatEvent, ChatOptions, ChatRequest, FinishReason, ModelErrorKind, ToolChoice,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::wire::openai_chat::tests::full_request;
 use crate::wire::tests::{decode, error, reply};
@@ -72,7 +72,7 @@ fn a_request_is_spelled_as_published() {
         "stream": true,
         "think": true,
         "options": { "temperature": 0.2, "top_p": 0.9, "seed": 7, "stop": ["END"], "num_predict": 100 },
-        "format": { "type": "object", "properties": { "a": {} }, "required": ["a"] },
+        "format": { "type": "object", "properties": { "a": { "type": "string" } }, "required": ["a"] },
         "tools": [{ "type": "function", "function": { "name": "read", "description": "Reads.", "parameters": { "type": "object" } } }],
         "messages": [
             { "role": "system", "content": "be brief" },

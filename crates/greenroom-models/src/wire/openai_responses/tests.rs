@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use greenroom_core::message::{Message, Reasoning, ToolCall};
 use greenroom_core::model::{ChatEvent, ChatRequest, FinishReason, ModelErrorKind};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::wire::openai_chat::tests::full_request;
 use crate::wire::tests::{decode, error, reply, sse};
@@ -157,7 +157,7 @@ fn fi17_failures_in_the_stream_are_errors() {
 fn a_request_is_spelled_as_published() {
     let call = |id: &str| json!({ "type": "function_call", "call_id": id, "name": "re_ad", "arguments": "{\"p\":1}" });
     let output = |id: &str, text: &str| json!({ "type": "function_call_output", "call_id": id, "output": text });
-    let schema = json!({ "type": "object", "properties": { "a": {} }, "required": ["a"], "additionalProperties": false });
+    let schema = json!({ "type": "object", "properties": { "a": { "type": "string" } }, "required": ["a"], "additionalProperties": false });
     let expect = json!({
         "model": "gpt",
         "stream": true,

@@ -43,18 +43,18 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(text: &str, expect: Option<Value>) {
-        assert_eq!(value_in(text).ok(), expect, "{text}");
+    fn check(text: &str, expect: Option<&Value>) {
+        assert_eq!(value_in(text).ok().as_ref(), expect, "{text}");
     }
 
     #[test]
     fn a_value_is_found_in_what_models_write_around_it() {
-        check(" {\"a\": 1}\n", Some(json!({ "a": 1 })));
-        check("\"text\"", Some(json!("text")));
-        check("```json\n{\"a\": [1]}\n```", Some(json!({ "a": [1] })));
-        check("Here it is:\n```\n42\n```\nDone.", Some(json!(42)));
-        check("Sure! {\"a\": {\"b\": \"}\"}} as asked.", Some(json!({ "a": { "b": "}" } })));
-        check("See {this}: [1, 2]", Some(json!([1, 2])));
+        check(" {\"a\": 1}\n", Some(&json!({ "a": 1 })));
+        check("\"text\"", Some(&json!("text")));
+        check("```json\n{\"a\": [1]}\n```", Some(&json!({ "a": [1] })));
+        check("Here it is:\n```\n42\n```\nDone.", Some(&json!(42)));
+        check("Sure! {\"a\": {\"b\": \"}\"}} as asked.", Some(&json!({ "a": { "b": "}" } })));
+        check("See {this}: [1, 2]", Some(&json!([1, 2])));
         check("The answer is 42.", None);
         check("", None);
         check("{\"a\": ", None);
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn only_so_many_openings_are_tried() {
-        check(&format!("{}[1]", "{ ".repeat(TRIES_MAX - 1)), Some(json!([1])));
+        check(&format!("{}[1]", "{ ".repeat(TRIES_MAX - 1)), Some(&json!([1])));
         check(&format!("{}[1]", "{ ".repeat(TRIES_MAX)), None);
     }
 }

@@ -1,5 +1,6 @@
 //! In which order runs are recovered: many at once, and those that may have killed a process one by one.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 
 use super::{RecoverySpec, Verdict};
@@ -46,8 +47,8 @@ impl Line {
 
     /// Adds an unfinished run that nobody works on; one that is in the line already keeps its place.
     pub fn add(&mut self, run: RunId) {
-        if !self.places.contains_key(&run) {
-            self.places.insert(run, Place::Waiting);
+        if let Entry::Vacant(place) = self.places.entry(run) {
+            place.insert(Place::Waiting);
             self.waiting.push_back(run);
         }
     }

@@ -158,6 +158,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "tests write values where they use them")]
     fn check(dialect: &Dialect, schema: Value, expect: Option<Value>) {
         assert_eq!(strict(schema, dialect), expect);
     }

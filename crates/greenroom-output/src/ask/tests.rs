@@ -60,7 +60,7 @@ async fn repairs_are_bounded_exactly() {
     for n in 0..3 {
         let wrong = || ScriptedReply::text("x");
         let (replies, enough) = (std::iter::repeat_with(wrong), [ScriptedReply::text("7")]);
-        let just = replies.clone().take(n).chain(enough.clone());
+        let just = replies.take(n).chain(enough.clone());
         check(ask(n as u32, just).await, Ok(7), n + 1);
         let too_late = replies.take(n + 1).chain(enough);
         check(ask(n as u32, too_late).await, Err(OutputErrorKind::Misfit), n + 1);

@@ -26,6 +26,7 @@ fn encode(wire: Wire, request: &ChatRequest, output: OutputStyle) -> Value {
     wire.encode("m", request, Quirks { output, ..Quirks::default() })
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "tests write values where they use them")]
 fn closed(n: Value) -> Value {
     json!({ "type": "object", "properties": { "n": n }, "required": ["n"], "additionalProperties": false })
 }
@@ -149,6 +150,7 @@ fn read(body: &str) -> (String, greenroom_core::model::ChatReply) {
     (shown, reply)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "tests write values where they use them")]
 fn chunk(delta: Value) -> String {
     format!("data: {}\n\n", json!({ "choices": [{ "index": 0, "delta": delta }] }))
 }

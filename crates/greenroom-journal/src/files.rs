@@ -1,21 +1,27 @@
 //! The files of a journal: for their user alone, owned by one process, and still there.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use greenroom_core::journal::{JournalError, JournalErrorKind};
 
+use crate::Durability;
 use crate::error::system;
 
 const DATABASE: &str = "journal.db";
 const LOCK: &str = "journal.lock";
+
+/// What the lock file calls an owner that syncs each transaction.
+const DURABLE: &str = "durable";
 
 /// The files of a journal that this process owns until the value is dropped.
 #[derive(Debug)]
 pub(crate) struct Files {
     database: PathBuf,
     identity: Identity,
+    /// Whether the process before synced each of its transactions.
+    was_durable: bool,
     // The system lets go of the lock when the file is closed, also when the process is killed: a lock file
     // that is left behind is locked by nobody.
     _lock: File,
@@ -29,12 +35,12 @@ type Identity = ();
 
 impl Files {
     /// Makes what is not there, and takes the lock.
-    pub(crate) fn own(dir: &Path) -> Result<Self, JournalError> {
+    pub(crate) fn own(dir: &Path, durability: Durability) -> Result<Self, JournalError> {
         let failed = |what: &str, path: &Path, error: &io::Error| {
             system(&format!("{what} {}", path.display()), error)
         };
         private_dir().create(dir).map_err(|error| failed("cannot make", dir, &error))?;
-        let lock = owned(dir)?;
+        let (lock, was_durable) = owned(dir, durability)?;
         let database = dir.join(DATABASE);
         // SQLite gives its log the permissions of the file that it belongs to. The handle is closed before
         // SQLite opens the file: closing one later would take SQLite's own locks along.
@@ -44,7 +50,7 @@ impl Files {
         // A new file is not on the disk before its name is.
         let synced = File::open(dir).and_then(|dir| dir.sync_all());
         synced.map_err(|error| failed("cannot sync", dir, &error))?;
-        Ok(Self { database, identity, _lock: lock })
+        Ok(Self { database, identity, was_durable, _lock: lock })
     }
 
     /// The database of a journal that somebody made.
@@ -58,6 +64,11 @@ impl Files {
 
     pub(crate) fn database(&self) -> &Path {
         &self.database
+    }
+
+    /// SQLite's log, when the process before synced each transaction before it began the next.
+    pub(crate) fn log_of_durable(&self) -> Option<PathBuf> {
+        self.was_durable.then(|| self.database.with_extension("db-wal"))
     }
 
     /// Whether what was opened is still what the path leads to.
@@ -75,25 +86,33 @@ impl Files {
     }
 }
 
-/// Takes the lock of a directory, and writes into it who has it.
-fn owned(dir: &Path) -> Result<File, JournalError> {
+/// Takes the lock of a directory, and writes into it who has it and in which mode. Says also whether the owner
+/// before was durable.
+fn owned(dir: &Path, durability: Durability) -> Result<(File, bool), JournalError> {
     let path = dir.join(LOCK);
     let failed = |error: &io::Error| system(&format!("cannot lock {}", path.display()), error);
     let mut file = private_file().read(true).open(&path).map_err(|error| failed(&error))?;
-    match file.try_lock() {
+    let locked = file.try_lock();
+    let mut owner = String::new();
+    // Who it is helps, and is no reason to fail otherwise.
+    let _ = (&mut file).take(64).read_to_string(&mut owner);
+    let mut words = owner.split_whitespace();
+    let (process, mode) = (words.next().unwrap_or("?"), words.next());
+    match locked {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            let mut owner = String::new();
-            // Who it is helps, and is no reason to fail otherwise.
-            let _ = (&mut file).take(32).read_to_string(&mut owner);
-            let message = format!("process {} owns the journal in {}", owner.trim(), dir.display());
+            let message = format!("process {process} owns the journal in {}", dir.display());
             return Err(JournalError::new(JournalErrorKind::Locked, message));
         }
         Err(TryLockError::Error(error)) => return Err(failed(&error)),
     }
-    let written = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+    let was_durable = mode == Some(DURABLE);
+    let mode = if durability == Durability::Durable { DURABLE } else { "relaxed" };
+    let line = format!("{} {mode}\n", std::process::id());
+    let written = file.set_len(0).and_then(|()| file.rewind());
+    let written = written.and_then(|()| file.write_all(line.as_bytes()));
     written.map_err(|error| failed(&error))?;
-    Ok(file)
+    Ok((file, was_durable))
 }
 
 #[cfg(unix)]

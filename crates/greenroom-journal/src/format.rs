@@ -2,7 +2,7 @@
 //!
 //! An event is stored as its kind, the version of that kind, and JSON. A change that old text survives, such
 //! as a further field with a default, keeps the version. Any other one gets an upcaster from the version
-//! before. Lines of `golden/` say what was ever written; they are added to and never changed.
+//! before. The files of `golden/` say what was ever written; they are added to and never changed.
 
 use greenroom_core::journal::Event;
 use serde_json::{Map, Value};

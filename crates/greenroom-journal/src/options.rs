@@ -46,12 +46,14 @@ pub struct SqliteOptions {
     dir: PathBuf,
     durability: Durability,
     bytes_max: Option<u64>,
+    accepts_loss: bool,
 }
 
 impl SqliteOptions {
     /// The journal of a directory: durable, and as large as the disk allows.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), durability: Durability::default(), bytes_max: None }
+        let durability = Durability::default();
+        Self { dir: dir.into(), durability, bytes_max: None, accepts_loss: false }
     }
 
     /// What an answered append survives.
@@ -68,20 +70,27 @@ impl SqliteOptions {
         self
     }
 
+    /// Opens a journal also when its log is damaged, with what comes before the damage. What came after is
+    /// gone, and nobody knows which runs it was of: calls that were made may be made again.
+    pub fn accept_loss(mut self) -> Self {
+        self.accepts_loss = true;
+        self
+    }
+
     /// Opens the journal, and makes it when it is not there: the directory for its user alone, and in it
     /// `journal.db`. It blocks for some milliseconds.
     ///
     /// # Errors
     ///
     /// `Locked` when another process owns the journal, `TooNew` when a newer version wrote it, `Corrupt`
-    /// when the file is no journal, `ReadOnly`, `Full` or `Unavailable` when the system refuses.
+    /// when the file is no journal or its log is damaged, `ReadOnly`, `Full` or `Unavailable` when the system refuses.
     pub fn open(self) -> Result<SqliteJournal, JournalError> {
         if self.durability == Durability::Ephemeral {
             return Ok(SqliteJournal::in_memory(MemoryJournal::new()));
         }
-        let files = Files::own(&self.dir)?;
+        let files = Files::own(&self.dir, self.durability)?;
         let readers = Arc::new(Readers::new(files.database().to_owned()));
-        let store = Store::open(files, self.durability, self.bytes_max)?;
+        let store = Store::open(files, self.durability, self.bytes_max, self.accepts_loss)?;
         let writer = Writer::start(store)?;
         Ok(SqliteJournal::owned(Arc::new(writer), readers))
     }

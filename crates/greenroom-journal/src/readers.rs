@@ -17,13 +17,13 @@ const READERS_MAX: usize = 8;
 pub(crate) struct Readers {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
 }
 
 impl Readers {
     /// No connection is opened yet.
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, idle: Mutex::default(), turns: Semaphore::new(READERS_MAX) }
+        Self { path, idle: Mutex::default(), turns: Arc::new(Semaphore::new(READERS_MAX)) }
     }
 
     /// Opens a connection, to see whether that works.
@@ -39,8 +39,10 @@ impl Readers {
         work: impl FnOnce(&Connection) -> Result<T, JournalError> + Send + 'static,
     ) -> Result<T, JournalError> {
         let readers = Arc::clone(&self);
-        let turn = self.turns.acquire().await.expect("it is never closed");
+        let turn = Arc::clone(&self.turns).acquire_owned().await.expect("it is never closed");
         let read = tokio::task::spawn_blocking(move || {
+            // Whoever asked may be gone: the turn lasts as long as the reading.
+            let _turn = turn;
             let connection = readers.take()?;
             let done = work(&connection);
             // Another one may do better after an error.
@@ -49,9 +51,7 @@ impl Readers {
             }
             done
         });
-        let done = read.await;
-        drop(turn);
-        done.unwrap_or_else(|_| {
+        read.await.unwrap_or_else(|_| {
             let message = "the reader was stopped, or panicked";
             Err(JournalError::new(JournalErrorKind::Unavailable, message))
         })

@@ -1,9 +1,11 @@
 //! The file as its one writer sees it: whole groups of appends in one transaction each.
 
 pub(crate) mod load;
+mod log;
 mod purge;
 mod schema;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use greenroom_core::ids::StreamId;
@@ -13,7 +15,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::Durability;
 use crate::chain::{self, Entry, Sum};
-use crate::error::{of, writing};
+use crate::error::{of, system, writing};
 use crate::files::Files;
 use crate::format::{FORMAT, encode};
 use crate::writer::{Answer, Backend};
@@ -46,7 +48,11 @@ impl Store {
         files: Files,
         durability: Durability,
         bytes_max: Option<u64>,
+        accepts_loss: bool,
     ) -> Result<Self, JournalError> {
+        if let Some(log) = files.log_of_durable().filter(|_| !accepts_loss) {
+            check_log(&log)?;
+        }
         let connection = schema::open_writable(files.database(), durability, bytes_max)?;
         Ok(Self { connection, files })
     }
@@ -79,6 +85,17 @@ impl Backend for Store {
         transaction.commit().map_err(|error| writing("cannot purge", &error))?;
         Ok(purged)
     }
+}
+
+/// Refuses a log of which SQLite would drop what was acknowledged.
+fn check_log(log: &Path) -> Result<(), JournalError> {
+    let path = log.display();
+    let damage =
+        log::damage(log).map_err(|error| system(&format!("cannot read {path}"), &error))?;
+    let Some(log::Damage { frame, n_dropped }) = damage else { return Ok(()) };
+    let message =
+        format!("{path} is damaged at frame {frame}: {n_dropped} transactions would be lost");
+    Err(JournalError::new(JournalErrorKind::Corrupt, message))
 }
 
 /// What the table says of a stream.

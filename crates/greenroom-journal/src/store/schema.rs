@@ -19,7 +19,7 @@ const VERSION: i32 = 1;
 const BUSY_MAX: Duration = Duration::from_secs(5);
 
 /// The size of a page, in bytes.
-const PAGE_BYTES: u64 = 4096;
+pub(super) const PAGE_BYTES: u64 = 4096;
 
 /// A rowid table and an index, not a table without rowids: that would write each event twice.
 const TABLES: &str = "
@@ -81,6 +81,9 @@ pub(super) fn open_writable(
     if is_new {
         create(&mut connection).map_err(failed)?;
     }
+    // The log of the process before goes into the tables, and what is found in it later is of this one.
+    let truncated = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()));
+    truncated.map_err(failed)?;
     Ok(connection)
 }
 

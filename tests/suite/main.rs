@@ -13,6 +13,7 @@ mod leaks;
 mod mailboxes;
 mod models;
 mod pages;
+mod people;
 mod persistence;
 mod pools;
 mod recovery;

@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use greenroom_core::recovery::RecoverySpec;
 use greenroom_core::supervision::ChildSpec;
+use greenroom_core::tool::tool;
 use greenroom_models::Extractive;
 use greenroom_models::resilience::{Governor, GovernorSpec, ResilienceSpec, resilient};
 use greenroom_runtime::{RactorChild, SystemClock};
-use greenroom_testkit::ScriptedTool;
+use greenroom_testkit::{ScriptedModel, ScriptedReply, ScriptedTool};
 use ractor::{ActorProcessingErr, ActorRef};
 
 use crate::support::{end, runtime};
@@ -71,6 +72,29 @@ async fn an_agent_recovers_its_runs() {
         Ok::<_, Box<dyn Error>>(round)
     };
     assert!(recovered.await.expect("a round ends").resumed.is_empty());
+    end(runtime).await;
+}
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+struct Invoice {}
+
+/// The approvals of the page on durability.
+#[tokio::test(start_paused = true)]
+async fn a_call_is_approved() {
+    let runtime = runtime().await;
+    let pay = |Invoice {}| async { Ok("paid") };
+    let model = ScriptedModel::new([ScriptedReply::text("nothing is due")]);
+    let approved = async {
+        let pay = tool("pay", "Pays an invoice.", pay).requires_approval();
+        let clerk = runtime.agent("clerk").model(model).tool(pay).build()?;
+        let run = clerk.start("Pay what is due.").await?;
+        for call in runtime.pending(run.id()).await? {
+            println!("{}", call.shown());
+            runtime.approve(&call, "ann").await?;
+        }
+        Ok::<_, Box<dyn Error>>(run.outcome().await?)
+    };
+    assert_eq!(approved.await.expect("an answer").text, "nothing is due");
     end(runtime).await;
 }
 

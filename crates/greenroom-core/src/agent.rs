@@ -12,6 +12,8 @@ mod calls;
 
 mod decide;
 
+mod people;
+
 #[cfg(test)]
 mod tests;
 

@@ -31,6 +31,7 @@ pub mod join;
 
 pub mod agent;
 pub mod alive;
+pub mod approval;
 pub mod directory;
 pub mod fanout;
 pub mod fault;

@@ -3,9 +3,12 @@
 //! A tool declares what repeating it would do ([`EffectClass`]). The runtime alone reads that
 //! declaration; nothing that a model writes can change it.
 
+mod approval;
+mod function;
+mod key;
+
 use std::fmt;
 use std::future::Future;
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
@@ -15,6 +18,10 @@ use serde_json::Value;
 
 use crate::BoxFuture;
 use crate::ids::CallId;
+
+pub use approval::Approval;
+pub use function::{FnTool, tool, tool_with};
+pub use key::{canonical, idempotency_key};
 
 /// A tool with typed arguments and a typed result. The schema that the model sees is inferred from
 /// [`Tool::Input`]; doc comments on its fields become descriptions.
@@ -35,6 +42,30 @@ pub trait Tool: Send + Sync + 'static {
     /// What repeating a call would do. The default is the most careful class.
     fn effect(&self) -> EffectClass {
         EffectClass::AtMostOnce
+    }
+
+    /// Which calls need a person's approval. Default none.
+    fn approval(&self) -> Approval {
+        Approval::none()
+    }
+
+    /// Looks up what came of a call by its idempotency key: its output as JSON, or `None` when there was no
+    /// such call. Asked only of a tool that declares [`EffectClass::Reconcilable`], for a call that was cut
+    /// off; then an error leaves the call in doubt.
+    ///
+    /// # Errors
+    ///
+    /// [`ToolError`] when it cannot be told; that is the default.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Tool::call`].
+    fn lookup(
+        &self,
+        context: ToolContext,
+    ) -> impl Future<Output = Result<Option<Value>, ToolError>> + Send {
+        let message = format!("the tool cannot look up {}", context.idempotency_key);
+        std::future::ready(Err(ToolError::new(ToolErrorKind::InDoubt, message)))
     }
 
     /// Runs the tool. Blocking work belongs on a blocking thread, not in this future.
@@ -58,6 +89,21 @@ pub trait DynTool: Send + Sync + 'static {
     /// What the model is told of the tool. Computed on each call; keep the result.
     fn spec(&self) -> ToolSpec;
 
+    /// Which calls need a person's approval.
+    fn approval(&self) -> Approval {
+        Approval::none()
+    }
+
+    /// Looks up what came of a call that was cut off; see [`Tool::lookup`].
+    ///
+    /// # Errors
+    ///
+    /// [`ToolError`] when it cannot be told; that is the default.
+    fn lookup(&self, context: ToolContext) -> BoxFuture<'_, Result<Option<Value>, ToolError>> {
+        let message = format!("the tool cannot look up {}", context.idempotency_key);
+        Box::pin(std::future::ready(Err(ToolError::new(ToolErrorKind::InDoubt, message))))
+    }
+
     /// Parses the arguments, runs the tool, and gives its output as JSON.
     ///
     /// # Errors
@@ -80,6 +126,14 @@ impl<T: Tool> DynTool for T {
             parameters: schema_of::<T::Input>(),
             effect: self.effect(),
         }
+    }
+
+    fn approval(&self) -> Approval {
+        Tool::approval(self)
+    }
+
+    fn lookup(&self, context: ToolContext) -> BoxFuture<'_, Result<Option<Value>, ToolError>> {
+        Box::pin(Tool::lookup(self, context))
     }
 
     fn call_json(
@@ -127,6 +181,7 @@ pub struct ToolSpec {
 /// |---|---|
 /// | `ReadOnly` | run again |
 /// | `Idempotent` | run again with the same key |
+/// | `Reconcilable` | looked up by its key, and run again only if there was no such call |
 /// | `AtMostOnce` | never run again on its own: the call is reported as in doubt |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -136,6 +191,8 @@ pub enum EffectClass {
     ReadOnly,
     /// A second call with the same key has no further effect.
     Idempotent,
+    /// The tool can tell what came of a call, by its key.
+    Reconcilable,
     /// A second call would act twice.
     #[default]
     AtMostOnce,
@@ -146,6 +203,12 @@ impl EffectClass {
     #[must_use]
     pub fn may_repeat(self) -> bool {
         matches!(self, Self::ReadOnly | Self::Idempotent)
+    }
+
+    /// Whether a call that was cut off goes on without asking anybody: it is run again, or looked up.
+    #[must_use]
+    pub fn may_recover(self) -> bool {
+        self.may_repeat() || self == Self::Reconcilable
     }
 }
 
@@ -230,101 +293,6 @@ impl fmt::Display for ToolErrorKind {
     }
 }
 
-/// Makes a tool of an async function. The schema is inferred from the function's argument.
-///
-/// The tool is at-most-once; see [`FnTool::read_only`].
-///
-/// # Examples
-///
-/// ```
-/// use greenroom_core::{schemars::JsonSchema, tool::tool};
-/// use serde::Deserialize;
-///
-/// #[derive(Deserialize, JsonSchema)]
-/// #[schemars(crate = "greenroom_core::schemars")]
-/// struct Add {
-///     a: i64,
-///     b: i64,
-/// }
-///
-/// let add = tool("add", "Adds two integers.", |Add { a, b }| async move { Ok(a + b) });
-/// # let _ = add;
-/// ```
-pub fn tool<I, O, F, Fut>(
-    name: impl Into<String>,
-    description: impl Into<String>,
-    function: F,
-) -> FnTool<I, F>
-where
-    I: DeserializeOwned + JsonSchema + Send + 'static,
-    O: Serialize + Send + 'static,
-    F: Fn(I) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<O, ToolError>> + Send + 'static,
-{
-    FnTool {
-        name: name.into(),
-        description: description.into(),
-        effect: EffectClass::AtMostOnce,
-        function,
-        input: PhantomData,
-    }
-}
-
-/// A tool made of an async function by [`tool`].
-pub struct FnTool<I, F> {
-    name: String,
-    description: String,
-    effect: EffectClass,
-    function: F,
-    input: PhantomData<fn(I)>,
-}
-
-impl<I, F> FnTool<I, F> {
-    /// Declares that the function changes nothing, so that a call may be repeated after a crash.
-    #[must_use]
-    pub fn read_only(mut self) -> Self {
-        self.effect = EffectClass::ReadOnly;
-        self
-    }
-}
-
-impl<I, F> fmt::Debug for FnTool<I, F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FnTool").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-impl<I, O, F, Fut> Tool for FnTool<I, F>
-where
-    I: DeserializeOwned + JsonSchema + Send + 'static,
-    O: Serialize + Send + 'static,
-    F: Fn(I) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<O, ToolError>> + Send + 'static,
-{
-    type Input = I;
-    type Output = O;
-
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn description(&self) -> &str {
-        &self.description
-    }
-
-    fn effect(&self) -> EffectClass {
-        self.effect
-    }
-
-    fn call(
-        &self,
-        input: I,
-        _context: ToolContext,
-    ) -> impl Future<Output = Result<O, ToolError>> + Send {
-        (self.function)(input)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -344,5 +312,17 @@ mod tests {
         assert_eq!(spec.parameters["required"], serde_json::json!(["a", "b"]));
         assert_eq!(spec.parameters["properties"]["a"]["description"], "The first summand.");
         assert_eq!(spec.parameters.get("$schema"), None);
+    }
+
+    #[test]
+    fn a_function_says_what_it_is() {
+        let put = tool_with("put", "Puts.", |Add { a, b }, context: ToolContext| async move {
+            Ok(format!("{} {}", a + b, context.idempotency_key))
+        });
+        let put = put.idempotent().requires_approval();
+        assert_eq!(put.spec().effect, EffectClass::Idempotent);
+        assert!(DynTool::approval(&put).is_needed(&serde_json::json!({})));
+        let put = put.reconcilable(|_| async { Ok(None) });
+        assert_eq!(put.spec().effect, EffectClass::Reconcilable);
     }
 }

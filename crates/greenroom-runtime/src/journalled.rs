@@ -81,6 +81,11 @@ pub(crate) trait JournalledActor: Actor<Message: From<Stored>> {
         context: &mut Context<'_, Self>,
     ) -> Result<(), Failure>;
 
+    /// Looks at what was stored and folded, before anything is done about it.
+    fn folded(&mut self, batch: &[Recorded]) {
+        let _ = batch;
+    }
+
     fn perform(
         &mut self,
         command: <Self::Machine as Fold>::Command,
@@ -108,7 +113,9 @@ pub(crate) trait JournalledActor: Actor<Message: From<Stored>> {
                 self.hydrated(events, context)?;
             }
             Stored::Appended(batch, Ok(Ok(()))) => {
-                for command in self.journalled().appended(batch) {
+                let commands = self.journalled().appended(batch);
+                self.folded(batch);
+                for command in commands {
                     self.perform(command, context);
                 }
             }
@@ -127,7 +134,8 @@ pub(crate) trait JournalledActor: Actor<Message: From<Stored>> {
         loop {
             match self.journalled().next().map_err(|error| Failure::new(error.to_string()))? {
                 Next::Wait => return Ok(()),
-                Next::Perform(commands) => {
+                Next::Perform(batch, commands) => {
+                    self.folded(&batch);
                     for command in commands {
                         self.perform(command, context);
                     }
@@ -146,8 +154,8 @@ pub(crate) trait JournalledActor: Actor<Message: From<Stored>> {
 enum Next<C> {
     /// Nothing, until an effect answers.
     Wait,
-    /// These commands, whose events are stored and folded.
-    Perform(Vec<C>),
+    /// These commands, of these events, which are stored and folded.
+    Perform(Batch, Vec<C>),
     /// The journal is at work; its answer goes to [`Journalled::appended`].
     Append(Batch, BoxFuture<'static, Result<(), JournalError>>),
 }
@@ -161,7 +169,8 @@ pub(crate) struct Journalled<M> {
     stream: StreamId,
     n_stored: u64,
     queue: VecDeque<Event>,
-    is_appending: bool,
+    /// Events that are on their way into the journal.
+    n_appending: u64,
     /// Cancelled once a result is stored: the run has got further.
     moved: CancellationToken,
 }
@@ -174,8 +183,8 @@ impl<M: Fold> Journalled<M> {
         stream: StreamId,
         moved: CancellationToken,
     ) -> Self {
-        let (n_stored, queue, is_appending) = (0, VecDeque::new(), false);
-        Self { machine, journal, clock, stream, n_stored, queue, is_appending, moved }
+        let (n_stored, queue, n_appending) = (0, VecDeque::new(), 0);
+        Self { machine, journal, clock, stream, n_stored, queue, n_appending, moved }
     }
 
     fn load(&self) -> BoxFuture<'static, Result<Vec<Recorded>, JournalError>> {
@@ -190,14 +199,15 @@ impl<M: Fold> Journalled<M> {
         self.n_stored = events.len() as u64;
     }
 
-    /// Puts a fact in line for the journal.
-    pub(crate) fn record(&mut self, event: Event) {
+    /// Puts a fact in line for the journal. The answer is its place in the stream.
+    pub(crate) fn record(&mut self, event: Event) -> u64 {
         self.queue.push_back(event);
+        self.n_stored + self.n_appending + self.queue.len() as u64 - 1
     }
 
     /// Goes as far as possible without waiting.
     fn next(&mut self) -> Result<Next<M::Command>, JournalError> {
-        if self.is_appending {
+        if self.n_appending > 0 {
             return Ok(Next::Wait);
         }
         if self.queue.is_empty() {
@@ -211,10 +221,13 @@ impl<M: Fold> Journalled<M> {
         let batch: Batch = recorded.map(|(seq, event)| Recorded { seq, at, event }).collect();
         let mut append = self.journal.append(&self.stream, Arc::clone(&batch));
         match append.as_mut().now_or_never() {
-            Some(Ok(())) => Ok(Next::Perform(self.fold(&batch))),
+            Some(Ok(())) => {
+                let commands = self.fold(&batch);
+                Ok(Next::Perform(batch, commands))
+            }
             Some(Err(error)) => Err(error),
             None => {
-                self.is_appending = true;
+                self.n_appending = batch.len() as u64;
                 Ok(Next::Append(batch, append))
             }
         }
@@ -222,7 +235,7 @@ impl<M: Fold> Journalled<M> {
 
     /// The journal has stored the batch.
     fn appended(&mut self, batch: &Batch) -> Vec<M::Command> {
-        self.is_appending = false;
+        self.n_appending = 0;
         self.fold(batch)
     }
 

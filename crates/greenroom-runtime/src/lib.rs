@@ -45,6 +45,7 @@ pub use persist::{Persistent, PersistentSpec};
 pub use pool::{Job, JobReply, Pool, PoolError, PoolInfo, PoolStartError, PoolWorker, Submit};
 pub use recovery::{Recovered, ResumeError};
 pub use run::Run;
+pub use run::control::ControlError;
 pub use run::events::{RunEvent, RunEvents};
 pub use runtime::clock::SystemClock;
 pub use runtime::error::{RunError, StartError};

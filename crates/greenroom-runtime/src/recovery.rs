@@ -6,12 +6,12 @@ mod api;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use greenroom_core::BoxFuture;
 use greenroom_core::ids::{RunId, StreamId};
 use greenroom_core::journal::{Event, Journal, JournalError, Recorded};
-use greenroom_core::recovery::{Change, Config, Footprint, Owner, Parked, ParkedRun};
+use greenroom_core::recovery::{Change, Config, Footprint, Owner, Parked, ParkedRun, RecoverySpec};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
@@ -72,6 +72,8 @@ impl Bindings {
 #[derive(Default)]
 pub(crate) struct RecoveryState {
     actor: OnceCell<AgentRef<actor::RecoveryMessage>>,
+    /// The spec that recovery was started with.
+    spec: OnceLock<RecoverySpec>,
     parked: Mutex<BTreeMap<RunId, Aside>>,
 }
 
@@ -86,7 +88,7 @@ impl RecoveryState {
         self.lock().insert(parked.run, Aside { parked, n_changes });
     }
 
-    fn unpark(&self, run: RunId) {
+    pub(crate) fn unpark(&self, run: RunId) {
         self.lock().remove(&run);
     }
 

@@ -1,19 +1,23 @@
 //! Runs: what is shared by the agents of one, and the handle that its owner holds.
 
 pub(crate) mod closing;
+pub(crate) mod control;
 pub(crate) mod events;
 pub(crate) mod live;
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use greenroom_core::budget::{Budget, Ledger, Usage};
-use greenroom_core::ids::{AgentId, RunId};
+use greenroom_core::ids::{AgentId, RunId, StreamId};
 use tokio_util::sync::CancellationToken;
 
+use crate::actor::address::AgentRef;
 use crate::actor::slot::AnySlot;
+use crate::agents::turn::TurnMessage;
 use crate::inspect::AgentInfo;
 use crate::run::events::{Emitter, RunEvent, RunEvents};
 use crate::run::live::{Control, LiveRun, Place};
@@ -26,6 +30,8 @@ pub(crate) struct RunShared<O> {
     /// The most passages that one search of the run may return.
     pub(crate) top_k: usize,
     agents: Mutex<Vec<Arc<dyn AnySlot>>>,
+    /// The agents that write streams of tasks.
+    turns: Mutex<BTreeMap<StreamId, AgentRef<TurnMessage>>>,
     outcome: OnceLock<O>,
     over: CancellationToken,
     /// Cancelled once the run has got further than it was when this process took it.
@@ -37,7 +43,7 @@ pub(crate) struct RunShared<O> {
     place: Mutex<Option<Place>>,
 }
 
-type Controls = Box<dyn Fn(Control) + Send + Sync>;
+type Controls = Box<dyn Fn(Control) -> bool + Send + Sync>;
 
 impl<O: Clone + Send + Sync + 'static> RunShared<O> {
     pub(crate) fn new(
@@ -53,6 +59,7 @@ impl<O: Clone + Send + Sync + 'static> RunShared<O> {
             events,
             top_k,
             agents: Mutex::new(Vec::new()),
+            turns: Mutex::default(),
             outcome: OnceLock::new(),
             over: CancellationToken::new(),
             moved: CancellationToken::new(),
@@ -94,7 +101,7 @@ impl<O: Clone + Send + Sync + 'static> RunShared<O> {
     }
 
     /// Says how the run's own actor is told things.
-    pub(crate) fn controlled_by(&self, controls: impl Fn(Control) + Send + Sync + 'static) {
+    pub(crate) fn controlled_by(&self, controls: impl Fn(Control) -> bool + Send + Sync + 'static) {
         let _ = self.controls.set(Box::new(controls));
     }
 
@@ -114,6 +121,15 @@ impl<O: Clone + Send + Sync + 'static> RunShared<O> {
         let id = slot.info().id;
         if agents.iter().all(|known| known.info().id != id) {
             agents.push(slot);
+        }
+    }
+
+    /// Makes the agent known that writes a stream from now on.
+    pub(crate) fn add_turn(&self, stream: StreamId, agent: AgentRef<TurnMessage>) {
+        let mut turns = self.lock_turns();
+        // A repeated assignment found the first one at work, and this one will never be.
+        if turns.get(&stream).is_none_or(|known| known.id() != agent.id()) {
+            turns.insert(stream, agent);
         }
     }
 
@@ -139,20 +155,30 @@ impl<O: Clone + Send + Sync + 'static> RunShared<O> {
         self.outcome.get().cloned().expect("the outcome is set before the run is over")
     }
 
-    fn lock_place(&self) -> std::sync::MutexGuard<'_, Option<Place>> {
+    fn lock_place(&self) -> MutexGuard<'_, Option<Place>> {
         self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock_agents(&self) -> std::sync::MutexGuard<'_, Vec<Arc<dyn AnySlot>>> {
+    fn lock_turns(&self) -> MutexGuard<'_, BTreeMap<StreamId, AgentRef<TurnMessage>>> {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_agents(&self) -> MutexGuard<'_, Vec<Arc<dyn AnySlot>>> {
         self.agents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<O: Clone + Send + Sync + 'static> LiveRun for RunShared<O> {
-    fn control(&self, control: Control) {
-        if let Some(controls) = self.controls.get() {
-            controls(control);
-        }
+    fn control(&self, control: Control) -> bool {
+        self.controls.get().is_some_and(|controls| controls(control))
+    }
+
+    fn turn(&self, stream: &StreamId) -> Option<AgentRef<TurnMessage>> {
+        self.lock_turns().get(stream).cloned()
+    }
+
+    fn turns(&self) -> Vec<AgentRef<TurnMessage>> {
+        self.lock_turns().values().cloned().collect()
     }
 
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {

@@ -1,5 +1,6 @@
 //! Teams: a router with research, retrieval and tool agents, and whatever the application adds.
 
+mod assembly;
 mod builder;
 mod prompts;
 mod seat;
@@ -53,6 +54,14 @@ pub(crate) struct Crew {
     pub(crate) clock: Arc<dyn Clock>,
     /// The agents that live as long as the team.
     pub(crate) residents: Vec<Arc<dyn AnySlot>>,
+}
+
+impl Crew {
+    /// Whether the planner may have a tool called by this role.
+    pub(crate) fn offers(&self, role: &str, tool: &str) -> bool {
+        let cards = self.router.agents.iter().filter(|card| card.role == role);
+        cards.flat_map(|card| &card.tools).any(|card| card.name == tool)
+    }
 }
 
 /// Who does the tasks of a role.
@@ -205,9 +214,11 @@ impl Team {
         let router = AgentRef::new(Arc::clone(&slot));
         shared.controlled_by(move |control| {
             // A router that takes no message has finished, or will be finished by its supervisor.
-            let _ = router.control(match control {
+            let told = router.control(match control {
                 Control::Cancel => RouterMessage::Cancel,
+                Control::Pause(is_on) => RouterMessage::Pause(is_on),
             });
+            told.is_ok()
         });
         let start = AgentStart {
             slot: Arc::clone(&slot),

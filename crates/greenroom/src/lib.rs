@@ -11,6 +11,7 @@ pub use greenroom_retrieval as retrieval;
 pub use greenroom_runtime as runtime;
 pub use greenroom_tools as tools;
 
+pub use greenroom_core::approval::{Decision, InDoubt, PendingCall};
 pub use greenroom_core::fanout::{FanOut, Verdict};
 pub use greenroom_core::mailbox::{MailboxSpec, Overflow};
 pub use greenroom_core::model::{ChatModel, ChatRequest};
@@ -19,7 +20,7 @@ pub use greenroom_core::recovery::{OnChange, Parked, ParkedRun, RecoverySpec};
 pub use greenroom_core::report::{Goal, Outcome, Report, Status, TaskFailure, TaskFailureKind};
 pub use greenroom_core::retriever::{Citation, Passage, Query, Retriever};
 pub use greenroom_core::schemars::{self, JsonSchema};
-pub use greenroom_core::tool::{Tool, tool};
+pub use greenroom_core::tool::{Approval, Tool, tool, tool_with};
 pub use greenroom_core::watchdog::{OnStuck, WatchdogSpec};
 #[cfg(feature = "journal")]
 pub use greenroom_journal::{Durability, SqliteJournal, SqliteOptions};
@@ -30,9 +31,9 @@ pub use greenroom_output::{Answer, Output, OutputError, OutputErrorKind, output}
 #[cfg(feature = "retrieval")]
 pub use greenroom_retrieval::{Corpus, CorpusOptions};
 pub use greenroom_runtime::{
-    Actor, Agent, AgentRef, Branch, BranchError, Context, Down, Failure, Feed, Gathered, Job,
-    JobReply, PanicLocations, Persistent, PersistentSpec, Pool, PoolError, Recovered, Reply,
-    ResumeError, Run, RunEvent, Runtime, Task, Team, Told, VirtualActors, VirtualRef, VirtualSpec,
-    WatchId,
+    Actor, Agent, AgentRef, Branch, BranchError, Context, ControlError, Down, Failure, Feed,
+    Gathered, Job, JobReply, PanicLocations, Persistent, PersistentSpec, Pool, PoolError,
+    Recovered, Reply, ResumeError, Run, RunEvent, Runtime, Task, Team, Told, VirtualActors,
+    VirtualRef, VirtualSpec, WatchId,
 };
 pub use greenroom_tools::builtin;

@@ -10,13 +10,14 @@ use greenroom_core::ids::RunId;
 use greenroom_core::journal::{Journal, MemoryJournal, Runs};
 use greenroom_core::message::{Message, ToolOutcome};
 use greenroom_core::model::{ChatReply, ChatRequest};
+use greenroom_core::recovery::RecoverySpec;
 use greenroom_core::report::{Outcome, Report, Status};
 use greenroom_core::tool::{EffectClass, ToolContext, ToolErrorKind};
-use greenroom_runtime::{Agent, Run, RunError, Runtime, Team};
+use greenroom_runtime::{Agent, Runtime, Team};
 use greenroom_testkit::{Calls, Death, MortalJournal, ScriptedModel, ScriptedTool};
 use serde_json::Value;
 
-use super::{call, n_replies, process, recover, runtime};
+use super::{call, n_replies, process, runtime};
 use crate::teams::{ANSWER, QUESTION, calculator, docs, extract};
 
 type ToolCalls = Calls<(ToolContext, Value)>;
@@ -106,7 +107,7 @@ impl World {
             let run = match run {
                 Some(run) => {
                     recover(runtime).await;
-                    until_known(async || agent.attach(run).await).await
+                    agent.attach(run).await.expect("memory answers").expect("it is known")
                 }
                 None => agent.start("go").await.expect("accepted"),
             };
@@ -120,7 +121,7 @@ impl World {
             let run = match run {
                 Some(run) => {
                     recover(runtime).await;
-                    until_known(async || team.attach(run).await).await
+                    team.attach(run).await.expect("memory answers").expect("it is known")
                 }
                 None => team.ask(QUESTION).await.expect("accepted"),
             };
@@ -129,14 +130,10 @@ impl World {
     }
 }
 
-/// A run on its last boot is started after the round.
-async fn until_known<O>(attach: impl AsyncFn() -> Result<Option<Run<O>>, RunError>) -> Run<O> {
-    loop {
-        match attach().await.expect("memory answers") {
-            Some(run) => return run,
-            None => tokio::time::sleep(Duration::from_secs(1)).await,
-        }
-    }
+/// So many deaths are on purpose here: nothing is to be quarantined.
+async fn recover(runtime: &Runtime) {
+    let spec = RecoverySpec::default().boots_max(1_000);
+    runtime.recover(spec).await.expect("a round ends");
 }
 
 /// Both ways of dying at an append.

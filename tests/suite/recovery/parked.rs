@@ -129,14 +129,11 @@ fn a_changed_configuration_is_named_and_a_person_may_continue() {
             parked[0].why.to_string(),
             "its configuration has changed: instructions is different"
         );
-        let spec = RecoverySpec::default();
-        let refused = runtime.resume_run(run, spec.on_change(OnChange::Refuse)).await;
-        assert!(matches!(refused, Err(ResumeError::Parked(Parked::Changed(_)))), "{refused:?}");
-        assert_eq!(runtime.resume_run(run, spec).await, Ok(()));
-        assert_eq!(runtime.resume_run(run, spec).await, Err(ResumeError::AtWork));
+        assert_eq!(runtime.resume(run).await, Ok(()));
+        assert_eq!(runtime.resume(run).await, Ok(()), "it is at work");
         let attached = clerk.attach(run).await.expect("memory answers").expect("it is at work");
         assert_eq!(attached.outcome().await.expect("an answer").text, "done");
-        assert_eq!(runtime.resume_run(run, spec).await, Err(ResumeError::Over));
+        assert_eq!(runtime.resume(run).await, Err(ResumeError::Over));
         assert_eq!(runtime.parked(), []);
         runtime.shutdown().await;
     });
@@ -155,7 +152,11 @@ fn the_old_configuration_continues_what_another_one_left_alone() {
         process(async {
             let runtime = runtime(journal.clone(), n_life, n_life).await;
             let _clerk = told(&runtime, instructions);
-            assert_eq!(recover(&runtime).await, []);
+            let spec = RecoverySpec::default().on_change(OnChange::Refuse);
+            let round = runtime.recover(spec).await.expect("a round ends");
+            assert_eq!((round.resumed, round.parked.len()), (vec![], 1));
+            let refused = runtime.resume(run).await;
+            assert!(matches!(refused, Err(ResumeError::Parked(Parked::Changed(_)))), "{refused:?}");
             runtime.shutdown().await;
         });
     }
@@ -193,7 +194,7 @@ fn the_runs_of_strangers_are_listed_and_left_alone() {
             assert_eq!(recover(&runtime).await, []);
             let parked = runtime.parked();
             assert_eq!((parked[0].run, &parked[0].why), (run, &Parked::Unknown));
-            let resumed = runtime.resume_run(run, RecoverySpec::default()).await;
+            let resumed = runtime.resume(run).await;
             assert_eq!(resumed, Err(ResumeError::Parked(Parked::Unknown)));
             runtime.shutdown().await;
         });

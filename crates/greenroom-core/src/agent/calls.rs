@@ -2,9 +2,13 @@
 //!
 //! Refusing is decided here, once, when the model's reply is folded; making the calls is decided later.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
+use super::people::Person;
 use super::spec::AgentSpec;
+use crate::approval::{Ask, Decision};
 use crate::ids::CallId;
 use crate::journal::Event;
 use crate::message::{ToolCall, ToolOutcome};
@@ -17,11 +21,39 @@ pub(super) struct OpenCall {
     /// Why the call is not made, when it is not.
     refusal: Option<ToolError>,
     effect: EffectClass,
+    pub(super) person: Person,
     pub(super) is_started: bool,
     pub(super) outcome: Option<ToolOutcome>,
 }
 
 impl OpenCall {
+    /// What is recorded next of the call; nothing while it is at work, waits, or has its outcome.
+    pub(super) fn next(&self, spec: &AgentSpec) -> Option<Event> {
+        if self.outcome.is_some() {
+            return None;
+        }
+        match &self.person {
+            Person::Asked { .. } => None,
+            Person::Answered(Decision::Approved) if self.is_started => None,
+            Person::Answered(decision) => Some(self.after_answer(decision)),
+            Person::NotAsked if self.is_started => None,
+            Person::NotAsked => {
+                let approval = spec.approvals.get(&self.call.name);
+                let approval = approval.filter(|a| a.is_needed(&self.call.arguments));
+                match (&self.refusal, approval) {
+                    (None, Some(approval)) => Some(self.ask(Ask::Approval, approval.patience())),
+                    _ => Some(self.begin()),
+                }
+            }
+        }
+    }
+
+    /// What is recorded to ask a person about the call.
+    pub(super) fn ask(&self, ask: Ask, patience: Duration) -> Event {
+        let ToolCall { id: call, name: tool, arguments } = self.call.clone();
+        Event::PersonAsked { call, tool, arguments, ask, patience }
+    }
+
     /// What is recorded to begin the call, or to refuse it.
     pub(super) fn begin(&self) -> Event {
         let call = self.call.id.clone();
@@ -45,12 +77,17 @@ impl OpenCall {
 
     /// Whether the call is at work, or was when its agent crashed.
     pub(super) fn is_at_work(&self) -> bool {
-        self.is_started && self.outcome.is_none()
+        self.is_started && self.outcome.is_none() && !self.waits()
     }
 
-    /// Whether the call can be made again although it may have taken effect.
-    pub(super) fn may_repeat(&self) -> bool {
-        self.effect.may_repeat()
+    /// What repeating the call would do.
+    pub(super) fn effect(&self) -> EffectClass {
+        self.effect
+    }
+
+    /// Whether the call may have taken effect without anybody knowing, and must not be made again.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.is_started && self.outcome.is_none() && !self.effect.may_repeat()
     }
 }
 
@@ -76,6 +113,7 @@ pub(super) fn open_calls(
             call: ToolCall { id, ..call.clone() },
             refusal,
             effect: tool.map(|tool| tool.effect).unwrap_or_default(),
+            person: Person::NotAsked,
             is_started: false,
             outcome: None,
         }

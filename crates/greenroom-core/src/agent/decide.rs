@@ -6,15 +6,16 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::machine::{Command, Machine, Phase, Resume};
+use crate::approval::{Ask, InDoubt};
 use crate::budget::Limit;
 use crate::journal::Event;
-use crate::message::ToolOutcome;
+use crate::message::{ToolCall, ToolOutcome};
 use crate::model::{ChatRequest, ModelError};
 use crate::output;
 use crate::random::SplitMix64;
 use crate::report::{Report, TaskFailure, TaskFailureKind};
 use crate::resilience::{RetrySpec, Verdict};
-use crate::tool::{ToolError, ToolErrorKind};
+use crate::tool::{Approval, ToolError, ToolErrorKind};
 
 impl Machine {
     /// What follows from the state: intents and facts to be recorded next. Empty while the machine
@@ -22,6 +23,9 @@ impl Machine {
     #[must_use]
     pub fn decide(&self) -> Vec<Event> {
         let limits = &self.spec.limits;
+        if self.is_paused() && self.begins_something() {
+            return Vec::new();
+        }
         match &self.phase {
             Phase::New | Phase::Calling { .. } | Phase::Done(_) => Vec::new(),
             Phase::Ready { turn } if *turn > limits.turns_max || limits.attempts_max == 0 => {
@@ -33,11 +37,9 @@ impl Machine {
             }
             Phase::Failed { turn, attempt, error } => self.after_failure(*turn, *attempt, error),
             Phase::Tools { .. } => {
-                let waiting =
-                    self.calls.iter().filter(|open| !open.is_started && open.outcome.is_none());
-                waiting.map(|open| open.begin()).collect()
+                self.calls.iter().filter_map(|open| open.next(&self.spec)).collect()
             }
-            Phase::Answered { text, value } => {
+            Phase::Answered { text, value, .. } => {
                 let report = self.report(text.clone(), value.clone(), None);
                 vec![Event::TaskFinished { result: Ok(report) }]
             }
@@ -59,8 +61,12 @@ impl Machine {
                     call: call.clone(),
                     tool: tool.clone(),
                     arguments: arguments.clone(),
+                    looks_first: false,
                 })
             }
+            Event::PersonAsked { call, .. } => self.awaiting().find(|command| {
+                matches!(command, Command::AwaitPerson { call: asked, .. } if asked == call)
+            }),
             Event::TaskFinished { .. } => self.report_result(),
             _ => None,
         }
@@ -76,19 +82,35 @@ impl Machine {
         if !matches!(self.phase, Phase::Tools { .. }) {
             return resume;
         }
+        resume.commands.extend(self.awaiting());
         for open in self.calls.iter().filter(|open| open.is_at_work()) {
-            let call = open.call.clone();
-            if open.may_repeat() {
-                let (tool, arguments) = (call.name, call.arguments);
-                resume.commands.push(Command::CallTool { call: call.id, tool, arguments });
-            } else {
-                let message = "the call was cut off; whether it took effect is unknown";
-                let error = ToolError::new(ToolErrorKind::InDoubt, message);
-                let outcome = ToolOutcome::Error(error);
-                resume.events.push(Event::ToolFinished { call: call.id, outcome });
+            let ToolCall { id: call, name: tool, arguments } = open.call.clone();
+            if open.effect().may_recover() {
+                let looks_first = !open.effect().may_repeat();
+                resume.commands.push(Command::CallTool { call, tool, arguments, looks_first });
+                continue;
             }
+            resume.events.push(match self.spec.in_doubt {
+                InDoubt::AskPerson => open.ask(Ask::InDoubt, Approval::EXPIRES_IN),
+                InDoubt::TellModel => {
+                    let message = "the call was cut off; whether it took effect is unknown";
+                    let error = ToolError::new(ToolErrorKind::InDoubt, message);
+                    Event::ToolFinished { call, outcome: ToolOutcome::Error(error) }
+                }
+            });
         }
         resume
+    }
+
+    /// The questions to people that are open.
+    fn awaiting(&self) -> impl Iterator<Item = Command> {
+        self.waiting_calls()
+            .map(|(call, _, patience)| Command::AwaitPerson { call: call.id.clone(), patience })
+    }
+
+    /// Whether a decision now would begin something, and not only end the task.
+    fn begins_something(&self) -> bool {
+        matches!(self.phase, Phase::Ready { .. } | Phase::Failed { .. } | Phase::Tools { .. })
     }
 
     fn call_model(&self) -> Option<Command> {
@@ -125,7 +147,7 @@ impl Machine {
 
     /// A call that was cut off and must not be repeated is what the asker has to know first.
     fn after_limit(&self, limit: Limit) -> Vec<Event> {
-        let in_doubt = self.calls.iter().find(|open| open.is_at_work() && !open.may_repeat());
+        let in_doubt = self.calls.iter().find(|open| open.is_in_doubt());
         match in_doubt {
             Some(open) => {
                 let why = format!("the {limit} cut off the call of {}", open.call.name);

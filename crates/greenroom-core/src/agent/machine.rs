@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::calls::{OpenCall, open_calls};
+use super::people::Inbox;
 use super::spec::AgentSpec;
 use crate::budget::{Limit, Usage};
 use crate::ids::CallId;
@@ -39,6 +40,16 @@ pub enum Command {
         tool: String,
         /// Its arguments.
         arguments: Value,
+        /// Whether to look first what came of it: it was cut off, and its tool can tell.
+        looks_first: bool,
+    },
+    /// Let a person know that a call waits for an answer, which is [`Event::PersonAnswered`]. When none has
+    /// come in this time since the question was recorded, the answer is [`Decision::Expired`](crate::approval::Decision::Expired).
+    AwaitPerson {
+        /// The call.
+        call: CallId,
+        /// How long the answer counts.
+        patience: Duration,
     },
     /// Tell whoever gave the task what came of it.
     Report(Result<Report, TaskFailure>),
@@ -67,7 +78,7 @@ pub(super) enum Phase {
     /// Tools are to be called or at work.
     Tools { turn: u32 },
     /// The model gave its last word.
-    Answered { text: String, value: Option<Value> },
+    Answered { text: String, value: Option<Value>, turn: u32 },
     /// A limit ended the work.
     Limited { limit: Limit },
     /// The model gave its last word, and it cannot be used.
@@ -100,6 +111,7 @@ pub struct Machine {
     pub(super) passages: Vec<Passage>,
     places: BTreeSet<Location>,
     pub(super) usage: Usage,
+    pub(super) inbox: Inbox,
 }
 
 impl Machine {
@@ -118,6 +130,7 @@ impl Machine {
             passages: Vec::new(),
             places: BTreeSet::new(),
             usage: Usage::default(),
+            inbox: Inbox::default(),
         }
     }
 
@@ -128,6 +141,9 @@ impl Machine {
             Event::TaskStarted { input, .. } if self.phase == Phase::New => self.start(input),
             Event::ModelCalled { turn, attempt, delay } if self.may_call(*turn, *attempt) => {
                 self.usage.model_calls += 1;
+                if *attempt == 1 {
+                    Arc::make_mut(&mut self.messages).extend(self.inbox.take());
+                }
                 self.phase = Phase::Calling { turn: *turn, attempt: *attempt, delay: *delay };
             }
             Event::ModelReplied { turn, reply } if self.is_calling(*turn, None) => {
@@ -148,6 +164,13 @@ impl Machine {
                 }
             }
             Event::ToolFinished { call, outcome } => self.fold_outcome(call, outcome),
+            Event::PersonAsked { call, ask, patience, .. } => {
+                self.fold_asked(call, *ask, *patience);
+            }
+            Event::PersonAnswered { call, decision, .. } => self.fold_answered(call, decision),
+            Event::MessageDelivered { id, message } => self.fold_message(id, message),
+            Event::WorkPaused => self.inbox.is_paused = true,
+            Event::WorkResumed => self.inbox.is_paused = false,
             Event::LimitReached { limit } => self.fold_limit(*limit),
             Event::TaskFinished { result } if !self.is_done() => {
                 self.phase = Phase::Done(result.clone());
@@ -238,7 +261,10 @@ impl Machine {
             None => Ok(None),
         };
         match judged {
-            Ok(value) => self.phase = Phase::Answered { text: reply.text.clone(), value },
+            Ok(value) => {
+                self.phase = Phase::Answered { text: reply.text.clone(), value, turn };
+                self.goes_on();
+            }
             Err(unfit) => {
                 let reply = Some(reply.text.clone());
                 if let Err(Objection { unfit, .. }) = self.object(turn, Objection { reply, unfit })

@@ -1,14 +1,16 @@
 //! What an agent is: instructions, tools, the shape of its output, and limits on its turns.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::approval::InDoubt;
 use crate::fingerprint::fingerprint;
 use crate::ids::AgentId;
 use crate::output::{OutputCheck, OutputSchema};
 use crate::recovery::Config;
-use crate::tool::ToolSpec;
+use crate::tool::{Approval, ToolSpec};
 
 /// What an agent is.
 #[derive(Clone)]
@@ -23,6 +25,10 @@ pub struct AgentSpec {
     pub output: Option<(Arc<OutputSchema>, OutputCheck)>,
     /// Limits on its turns.
     pub limits: TurnLimits,
+    /// Which calls of its tools need a person's approval.
+    pub approvals: Arc<BTreeMap<String, Approval>>,
+    /// What becomes of an at-most-once call that was cut off.
+    pub in_doubt: InDoubt,
 }
 
 impl AgentSpec {
@@ -35,6 +41,8 @@ impl AgentSpec {
             tools: Arc::from([]),
             output: None,
             limits: TurnLimits::default(),
+            approvals: Arc::default(),
+            in_doubt: InDoubt::default(),
         }
     }
 
@@ -46,6 +54,9 @@ impl AgentSpec {
         config.text("limits", format!("{:?}", self.limits));
         for tool in self.tools.iter() {
             config.text(format!("tool {}", tool.name), format!("{tool:?}"));
+        }
+        for (tool, approval) in self.approvals.iter() {
+            config.text(format!("approval of {tool}"), format!("{approval:?}"));
         }
         if let Some((schema, _)) = &self.output {
             config.text("output", format!("{} {}", schema.name, schema.schema));

@@ -2,6 +2,7 @@
 
 mod crash;
 mod endings;
+mod people;
 mod retries;
 mod simulation;
 mod turns;

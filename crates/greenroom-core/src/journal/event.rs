@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::approval::{Ask, Decision};
 use crate::budget::{Budget, Limit};
 use crate::ids::{AgentId, CallId, TaskId};
 use crate::message::{Message, ToolOutcome};
@@ -151,6 +152,39 @@ pub enum Event {
         /// What came of it.
         outcome: ToolOutcome,
     },
+    /// A person is asked about a call, which waits for the answer.
+    PersonAsked {
+        /// The call.
+        call: CallId,
+        /// The tool.
+        tool: String,
+        /// Its arguments.
+        arguments: Value,
+        /// What is asked.
+        ask: Ask,
+        /// How long an answer counts, from the time of this event.
+        patience: Duration,
+    },
+    /// A person answered, or nobody did in time.
+    PersonAnswered {
+        /// The call.
+        call: CallId,
+        /// What was said.
+        decision: Decision,
+        /// Who said it.
+        by: String,
+    },
+    /// Somebody has something to say to the agent, which reads it in its next turn.
+    MessageDelivered {
+        /// Tells a message from another: one that is sent twice is delivered once.
+        id: String,
+        /// What was said.
+        message: Message,
+    },
+    /// Nothing is begun from here on.
+    WorkPaused,
+    /// The work goes on.
+    WorkResumed,
     /// A limit of the run was reached: the agent ends with what it has.
     LimitReached {
         /// Which.

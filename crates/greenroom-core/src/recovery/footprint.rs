@@ -1,7 +1,9 @@
 //! What the streams of a run say to somebody who may have to continue it.
 
 use super::{Change, Config, OnChange, Owner, Parked, RecoverySpec, Verdict};
+use crate::approval::pending;
 use crate::budget::{Budget, Usage};
+use crate::ids::{RunId, StreamId};
 use crate::journal::{Event, Recorded};
 use crate::time::Timestamp;
 
@@ -15,6 +17,9 @@ pub struct Footprint {
     top_k: Option<usize>,
     spent: Usage,
     n_results: u64,
+    /// Calls that wait for a person.
+    n_waiting: usize,
+    is_paused: bool,
     n_root_events: u64,
     /// The last boot that got the run no further, and the results that there were when it began.
     boot: u32,
@@ -38,6 +43,8 @@ impl Footprint {
 
     /// Adds what another stream of the run says.
     pub fn add_stream(&mut self, events: &[Recorded]) {
+        // Which stream it is does not matter to the number.
+        self.n_waiting += pending(&StreamId::root(RunId::from_bits(0)), events).len();
         for recorded in events {
             self.n_results += u64::from(recorded.event.is_result());
             match &recorded.event {
@@ -49,6 +56,9 @@ impl Footprint {
                 _ => {}
             }
         }
+        let mut from_last = events.iter().rev().map(|recorded| &recorded.event);
+        let is_pause = |event: &&Event| matches!(event, Event::WorkPaused | Event::WorkResumed);
+        self.is_paused |= matches!(from_last.find(is_pause), Some(Event::WorkPaused));
     }
 
     fn fold_root(&mut self, event: &Event) {
@@ -140,7 +150,9 @@ impl Footprint {
         if !changes.is_empty() && spec.on_change != OnChange::Continue {
             return Verdict::Park(Parked::Changed(changes));
         }
-        let has_moved = self.n_results > self.n_results_at_boot;
+        // Whoever waits for people has killed nobody.
+        let is_harmless = self.n_waiting > 0 || self.is_paused;
+        let has_moved = self.n_results > self.n_results_at_boot || is_harmless;
         if !has_moved && self.boot >= spec.boots_max.max(1) {
             return Verdict::Quarantine { n_boots: self.boot };
         }

@@ -22,6 +22,9 @@ impl Machine {
         if self.is_cancelled || self.is_late {
             return vec![Event::RunFinished { outcome: self.interrupted() }];
         }
+        if self.is_paused {
+            return Vec::new();
+        }
         let Some(plan) = &self.plan else {
             return vec![own_task(PLAN, &goal.question, 1)];
         };

@@ -94,6 +94,8 @@ pub struct Machine {
     pub(super) is_gathering_over: bool,
     pub(super) is_cancelled: bool,
     pub(super) is_late: bool,
+    /// Whether nothing is given out.
+    pub(super) is_paused: bool,
     pub(super) limit: Option<Limit>,
     /// What finished attempts cost, failed ones included.
     pub(super) usage: Usage,
@@ -116,6 +118,7 @@ impl Machine {
             is_gathering_over: false,
             is_cancelled: false,
             is_late: false,
+            is_paused: false,
             limit: None,
             usage: Usage::default(),
             outcome: None,
@@ -144,6 +147,8 @@ impl Machine {
             }
             Event::GatheringEnded => self.end_gathering(),
             Event::CancelRequested => self.is_cancelled = true,
+            Event::WorkPaused => self.is_paused = true,
+            Event::WorkResumed => self.is_paused = false,
             Event::DeadlinePassed => {
                 self.is_late = true;
                 self.limit = Some(Limit::Deadline);

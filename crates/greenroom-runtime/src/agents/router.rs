@@ -15,6 +15,7 @@ use greenroom_core::journal::{Event, Recorded};
 use greenroom_core::report::{Outcome, Report, TaskFailure};
 use greenroom_core::retriever::Query;
 use greenroom_core::router::{Assignment, Command, Machine, Work};
+use greenroom_core::tool::idempotency_key;
 use tokio_util::sync::CancellationToken;
 
 use super::retrieval::{RetrievalMessage, Search};
@@ -58,6 +59,7 @@ pub(crate) enum RouterMessage {
     GatheringOver,
     DeadlineOver,
     Cancel,
+    Pause(bool),
 }
 
 /// A task that somebody is working on.
@@ -131,12 +133,21 @@ impl Router {
                     let build = |reply| RetrievalMessage::Search(Search { query, reply });
                     Box::pin(async move { found(agent.ask(deadline, build).await) })
                 }
-                (Some(Member::Tools(agent)), Work::Call { tool, arguments }) => {
+                (Some(Member::Tools(agent)), Work::Call { tool, arguments })
+                    if crew.offers(&to, &tool) =>
+                {
                     let (agent, call) = (agent.clone(), CallId::new(task.as_str()));
-                    let idempotency_key = format!("{}/{task}", self.setup.stream).into();
-                    let build = |reply| {
-                        ToolMessage::Call(Call { call, tool, arguments, idempotency_key, reply })
+                    let stream = &self.setup.stream;
+                    let idempotency_key = idempotency_key(stream, &call, &tool, &arguments);
+                    let call = |reply| Call {
+                        call,
+                        tool,
+                        arguments,
+                        idempotency_key,
+                        looks_first: false,
+                        reply,
                     };
+                    let build = |reply| ToolMessage::Call(call(reply));
                     Box::pin(async move { computed(agent.ask(deadline, build).await) })
                 }
                 (Some(Member::Specialist(specialist)), Work::Brief(brief)) => {
@@ -145,7 +156,7 @@ impl Router {
                 }
                 (_, work) => {
                     let failure = unsuited(&to, &work);
-                    return self.journalled.record(Event::TaskFailed { task, attempt, failure });
+                    return self.record(Event::TaskFailed { task, attempt, failure });
                 }
             };
         let token = CancellationToken::new();
@@ -203,6 +214,10 @@ impl Router {
                 self.journalled.record(Event::TaskFailed { task, attempt, failure });
             }
         }
+    }
+
+    fn record(&mut self, event: Event) {
+        self.journalled.record(event);
     }
 
     fn draft(&self, task: &TaskId, attempt: u32, brief: Brief) -> TaskDraft {
@@ -281,9 +296,11 @@ impl Actor for Router {
             RouterMessage::Settled { task, attempt, result } => {
                 self.settled(task, *attempt, result);
             }
-            RouterMessage::GatheringOver => self.journalled.record(Event::GatheringEnded),
-            RouterMessage::DeadlineOver => self.journalled.record(Event::DeadlinePassed),
-            RouterMessage::Cancel => self.journalled.record(Event::CancelRequested),
+            RouterMessage::GatheringOver => self.record(Event::GatheringEnded),
+            RouterMessage::DeadlineOver => self.record(Event::DeadlinePassed),
+            RouterMessage::Cancel => self.record(Event::CancelRequested),
+            RouterMessage::Pause(true) => self.record(Event::WorkPaused),
+            RouterMessage::Pause(false) => self.record(Event::WorkResumed),
         }
         self.advance(context)
     }
@@ -305,6 +322,7 @@ impl fmt::Debug for RouterMessage {
             Self::GatheringOver => "GatheringOver",
             Self::DeadlineOver => "DeadlineOver",
             Self::Cancel => "Cancel",
+            Self::Pause(_) => "Pause",
         })
     }
 }

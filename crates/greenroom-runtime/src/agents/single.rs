@@ -1,5 +1,7 @@
 //! A single agent: a model with tools, asked one thing at a time, as often as wanted.
 
+mod blueprint;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
@@ -7,31 +9,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use greenroom_core::agent::{AgentSpec, TurnLimits};
-use greenroom_core::budget::{Budget, Ledger, Usage};
+use greenroom_core::approval::InDoubt;
+use greenroom_core::budget::Budget;
 use greenroom_core::ids::{AgentId, RunId, StreamId};
-use greenroom_core::journal::{Event, Recorded};
-use greenroom_core::message::Message;
+use greenroom_core::journal::Event;
 use greenroom_core::model::ChatModel;
-use greenroom_core::recovery::{Config, Footprint, Owner};
-use greenroom_core::report::{Goal, Report, TaskFailure, TaskFailureKind};
-use greenroom_core::time::Timestamp;
+use greenroom_core::report::{Report, TaskFailure};
 use greenroom_core::tool::DynTool;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-use crate::actor::address::AgentRef;
-use crate::actor::slot::AnySlot;
-use crate::agents::mailbox::internal_mailbox;
-use crate::agents::turn::{Timeouts, ToolRoute, TurnAgent, TurnMessage, TurnSetup};
-use crate::recovery::{Resumable, Resuming};
-use crate::run::closing::Closer;
+use crate::agents::turn::{Timeouts, ToolRoute};
 use crate::run::events::Emitter;
-use crate::run::live::{Control, LiveRun, Place};
+use crate::run::live::{Control, LiveRun};
 use crate::run::{Run, RunShared};
 use crate::runtime::Runtime;
 use crate::runtime::error::RunError;
-use crate::supervisor::AgentStart;
-use crate::team::child_of_run;
+use blueprint::Blueprint;
 
 /// What comes of a single agent's run.
 pub type AgentOutcome = Result<Report, TaskFailure>;
@@ -94,6 +88,12 @@ impl<T> AgentBuilder<T> {
         self
     }
 
+    /// What becomes of an at-most-once call that was cut off. Default: the model is told.
+    pub fn in_doubt(mut self, in_doubt: InDoubt) -> Self {
+        self.spec.in_doubt = in_doubt;
+        self
+    }
+
     /// How long one model call may take. Default 5 minutes.
     pub fn model_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.model = timeout;
@@ -127,10 +127,13 @@ impl<T> AgentBuilder<T> {
     pub fn build(self) -> Result<Agent<T>, RunError> {
         let model = self.model.ok_or(RunError::NoModel)?;
         let specs: Vec<_> = self.tools.iter().map(|tool| tool.spec()).collect();
+        let approvals = specs.iter().zip(&self.tools);
+        let approvals = approvals.map(|(spec, tool)| (spec.name.clone(), tool.approval()));
+        let approvals = approvals.filter(|(_, approval)| !approval.is_none()).collect();
         let names = specs.iter().map(|spec| spec.name.clone());
         let routes: BTreeMap<_, _> =
             names.zip(self.tools.into_iter().map(ToolRoute::Local)).collect();
-        let spec = AgentSpec { tools: specs.into(), ..self.spec };
+        let spec = AgentSpec { tools: specs.into(), approvals: Arc::new(approvals), ..self.spec };
         let mut config = spec.config();
         config.name("model", model.name());
         let plan = Arc::new(Blueprint {
@@ -150,122 +153,6 @@ impl<T> AgentBuilder<T> {
 impl<T> fmt::Debug for AgentBuilder<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AgentBuilder").field("spec", &self.spec).finish_non_exhaustive()
-    }
-}
-
-struct Blueprint {
-    config: Config,
-    runtime: Runtime,
-    spec: Arc<AgentSpec>,
-    model: Arc<dyn ChatModel>,
-    tools: Arc<BTreeMap<String, ToolRoute>>,
-    timeouts: Timeouts,
-    budget: Budget,
-}
-
-impl Blueprint {
-    /// By which its runs find it again in another process.
-    fn owner(&self) -> Owner {
-        Owner::Agent(self.spec.id.to_string())
-    }
-
-    /// Begins a run: it is journalled first.
-    async fn begin(
-        &self,
-        input: String,
-        events: Emitter,
-    ) -> Result<Arc<RunShared<AgentOutcome>>, RunError> {
-        let id = self.runtime.new_run_id();
-        let place = self.runtime.runs().admit(id).ok_or(RunError::TooManyRuns)?;
-        let at = self.runtime.clock().now();
-        let deadline = at.after(self.budget.wall_max);
-        let agent = self.spec.id.clone();
-        let (input, config) = (vec![Message::user(input)], self.spec.fingerprint());
-        let started = Event::TaskStarted { agent, input, config };
-        let (owner, config, budget) = (self.owner(), self.config.clone(), self.budget);
-        let bound = Event::RunBound { owner, config, budget, deadline };
-        let begun = (0..).zip([started, bound]).map(|(seq, event)| Recorded { seq, at, event });
-        let stored = self.runtime.journal().append(&StreamId::root(id), begun.collect());
-        stored.await.map_err(RunError::Journal)?;
-        let ledger = Ledger::new(self.budget, Usage::default());
-        let shared = RunShared::open(place, ledger, events, Goal::TOP_K);
-        self.launch(&shared, deadline).await?;
-        Ok(shared)
-    }
-
-    /// Starts the actor of a run that is in the journal.
-    async fn launch(
-        &self,
-        shared: &Arc<RunShared<AgentOutcome>>,
-        deadline: Timestamp,
-    ) -> Result<(), RunError> {
-        let id = shared.id;
-        let report = Arc::clone(shared);
-        let setup = Arc::new(TurnSetup {
-            spec: Arc::clone(&self.spec),
-            role: "agent",
-            stream: StreamId::root(id),
-            // It is in the stream.
-            input: Vec::new(),
-            model: Arc::clone(&self.model),
-            tools: Arc::clone(&self.tools),
-            journal: self.runtime.journal(),
-            clock: self.runtime.clock(),
-            ledger: Arc::clone(&shared.ledger),
-            events: shared.events.clone(),
-            report_to: Arc::new(move |result| report.finish(result.clone())),
-            timeouts: self.timeouts,
-            top_k: shared.top_k,
-            is_answer: true,
-            deadline: Some(deadline),
-            moved: shared.moved.clone(),
-        });
-        let (closer, over) = (Closer::of(&self.runtime), Arc::clone(shared));
-        let slot = self.runtime.slot(self.spec.id.clone(), "agent", internal_mailbox());
-        let start = AgentStart {
-            slot: Arc::clone(&slot),
-            tasks: self.runtime.tasks().clone(),
-            factory: Arc::new(move || TurnAgent::new(Arc::clone(&setup))),
-            on_closed: Some(Arc::new(move |reason| {
-                if !over.begins_to_close() {
-                    return;
-                }
-                let (kind, why) =
-                    (TaskFailureKind::AgentLost, format!("the agent ended: {reason}"));
-                let outcome = Err(TaskFailure::new(kind, why));
-                closer.close(&over, reason, outcome, |result| Event::TaskFinished { result });
-            })),
-        };
-        let agent = AgentRef::new(Arc::clone(&slot));
-        shared.controlled_by(move |control| {
-            // An agent that takes no message has its result.
-            let _ = agent.control(match control {
-                Control::Cancel => TurnMessage::Cancel,
-            });
-        });
-        shared.add_agent(slot as Arc<dyn AnySlot>);
-        let child = child_of_run(AgentId::new(format!("run-{id}")));
-        let started = self.runtime.partition(id).start_child(child, Arc::new(start)).await;
-        started.map(drop).map_err(|error| {
-            shared.abandon();
-            RunError::Supervisor(error)
-        })
-    }
-}
-
-impl Resumable for Blueprint {
-    fn config(&self) -> &Config {
-        &self.config
-    }
-
-    fn resume(self: Arc<Self>, place: Place, seen: &Footprint) -> Resuming {
-        let ledger = Ledger::new(seen.budget(), seen.spent());
-        let shared = RunShared::open(place, ledger, Emitter::watched(), Goal::TOP_K);
-        let deadline = seen.deadline();
-        Box::pin(async move {
-            self.launch(&shared, deadline).await?;
-            Ok(shared.moved.clone())
-        })
     }
 }
 

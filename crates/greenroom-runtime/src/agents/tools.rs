@@ -21,6 +21,11 @@ pub(crate) struct ToolSet {
     specs: Vec<ToolSpec>,
 }
 
+/// Whether calls of a tool may be repeated, and need nobody's approval: whoever calls it needs no journal.
+pub(crate) fn is_free(tool: &dyn DynTool) -> bool {
+    tool.spec().effect.may_repeat() && tool.approval().is_none()
+}
+
 impl ToolSet {
     /// Adds a tool; one of the same name is replaced.
     pub(crate) fn add(&mut self, tool: Arc<dyn DynTool>) {
@@ -33,6 +38,11 @@ impl ToolSet {
     /// What models are told.
     pub(crate) fn specs(&self) -> &[ToolSpec] {
         &self.specs
+    }
+
+    /// The tools.
+    pub(crate) fn tools(&self) -> impl Iterator<Item = (&String, &Arc<dyn DynTool>)> {
+        self.tools.iter()
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&Arc<dyn DynTool>> {
@@ -54,6 +64,8 @@ pub(crate) struct Call {
     pub(crate) arguments: Value,
     /// The same for every attempt of this call.
     pub(crate) idempotency_key: Arc<str>,
+    /// Whether to look first what came of it.
+    pub(crate) looks_first: bool,
     pub(crate) reply: Reply<ToolOutcome>,
 }
 
@@ -88,11 +100,12 @@ impl ToolAgent {
         self.open.insert(id, call.reply.take());
         let tool = Arc::clone(tool);
         let (arguments, name) = (call.arguments.clone(), call.tool.clone());
+        let looks_first = call.looks_first;
         let tool_context = ToolContext::new(call.call.clone(), Arc::clone(&call.idempotency_key));
         context.effect(
             "tool",
             self.call_timeout,
-            async move { tool.call_json(arguments, tool_context).await },
+            async move { make(&*tool, arguments, tool_context, looks_first).await },
             move |result| ToolMessage::Done { call: id, outcome: outcome(&name, result) },
         );
     }
@@ -116,6 +129,26 @@ impl Actor for ToolAgent {
         }
         Ok(())
     }
+}
+
+/// Makes a call, or, when it was cut off before, finds out what came of it and makes it if nothing did.
+pub(crate) async fn make(
+    tool: &dyn DynTool,
+    arguments: Value,
+    context: ToolContext,
+    looks_first: bool,
+) -> Result<Value, ToolError> {
+    if looks_first {
+        match tool.lookup(context.clone()).await {
+            Ok(Some(output)) => return Ok(output),
+            Ok(None) => {}
+            Err(error) => {
+                let message = format!("the call was cut off, and its outcome is unknown: {error}");
+                return Err(ToolError::new(ToolErrorKind::InDoubt, message));
+            }
+        }
+    }
+    tool.call_json(arguments, context).await
 }
 
 /// What came of a tool's future, as the model will read it.

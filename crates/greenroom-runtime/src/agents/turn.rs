@@ -1,6 +1,7 @@
 //! The agent that works in turns: the shell of the agent machine of core.
 
 mod calls;
+pub(crate) mod people;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,11 +21,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::retrieval::RetrievalMessage;
 use super::tools::ToolMessage;
-use crate::actor::address::AgentRef;
+use crate::actor::address::{AgentRef, Reply};
 use crate::actor::effect::EffectError;
 use crate::actor::{Actor, Context, Failure};
 use crate::journalled::{Journalled, JournalledActor, Stored};
 use crate::run::events::{Emitter, RunEvent};
+
+use people::{Desk, Told, Word};
 
 pub(crate) use calls::SearchArguments;
 
@@ -66,6 +69,9 @@ pub(crate) struct TurnSetup {
     pub(crate) moved: CancellationToken,
 }
 
+/// How often an agent that waits for people looks whether its deadline counts again.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+
 /// How long one call may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Timeouts {
@@ -81,10 +87,27 @@ impl Default for Timeouts {
 
 pub(crate) enum TurnMessage {
     Stored(Stored),
-    Replied { turn: u32, attempt: u32, result: ModelResult },
-    ToolDone { call: CallId, outcome: ToolOutcome },
+    Replied {
+        turn: u32,
+        attempt: u32,
+        result: ModelResult,
+    },
+    ToolDone {
+        call: CallId,
+        outcome: ToolOutcome,
+    },
     DeadlineOver,
     Cancel,
+    /// A person says something.
+    Told {
+        word: Word,
+        reply: Reply<Told>,
+    },
+    /// A question has been open for as long as an answer counts.
+    Expired {
+        call: CallId,
+        seq: u64,
+    },
 }
 
 type ModelResult = Result<Result<ChatReply, ModelError>, EffectError>;
@@ -93,6 +116,7 @@ type ModelResult = Result<Result<ChatReply, ModelError>, EffectError>;
 pub(crate) struct TurnAgent {
     setup: Arc<TurnSetup>,
     journalled: Journalled<Machine>,
+    desk: Desk,
 }
 
 impl TurnAgent {
@@ -101,7 +125,7 @@ impl TurnAgent {
         let (journal, clock) = (Arc::clone(&setup.journal), Arc::clone(&setup.clock));
         let (stream, moved) = (setup.stream.clone(), setup.moved.clone());
         let journalled = Journalled::new(machine, journal, clock, stream, moved);
-        Self { setup, journalled }
+        Self { setup, journalled, desk: Desk::default() }
     }
 
     fn id(&self) -> AgentId {
@@ -121,6 +145,14 @@ impl TurnAgent {
         let mut last_first = events.iter().rev();
         let last = last_first.find(|e| matches!(e.event, Event::ModelCalled { .. }));
         last.map_or(Duration::ZERO, |called| self.setup.clock.now().since(called.at))
+    }
+
+    /// Waits for the deadline of the task. While it waits for people, a look now and then is enough.
+    fn arm(&self, context: &Context<'_, Self>) {
+        if self.setup.deadline.is_some() {
+            let left = self.time_left().unwrap_or(LOOK_EVERY);
+            context.after(left, TurnMessage::DeadlineOver);
+        }
     }
 
     fn cancel(&mut self) {
@@ -145,9 +177,9 @@ impl JournalledActor for TurnAgent {
         events: &[Recorded],
         context: &mut Context<'_, Self>,
     ) -> Result<(), Failure> {
-        if let Some(deadline) = self.setup.deadline {
-            context.after(deadline.since(self.setup.clock.now()), TurnMessage::DeadlineOver);
-        }
+        let machine = Machine::new(Arc::clone(&self.setup.spec), self.setup.stream.seed());
+        self.desk.read(&self.setup.stream, events, machine);
+        self.arm(context);
         if self.journalled.machine.is_new() {
             let agent = self.id();
             let (input, config) = (self.setup.input.clone(), self.setup.spec.fingerprint());
@@ -179,14 +211,19 @@ impl JournalledActor for TurnAgent {
         Ok(())
     }
 
+    fn folded(&mut self, batch: &[Recorded]) {
+        self.note(batch);
+    }
+
     fn perform(&mut self, command: Command, context: &mut Context<'_, Self>) {
         match command {
             Command::CallModel { turn, attempt, delay, request } => {
                 self.call_model(turn, attempt, delay, request, context);
             }
-            Command::CallTool { call, tool, arguments } => {
-                self.call_tool(call, &tool, arguments, context);
+            Command::CallTool { call, tool, arguments, looks_first } => {
+                self.call_tool(call, &tool, arguments, looks_first, context);
             }
+            Command::AwaitPerson { call, .. } => self.await_person(&call, context),
             Command::Report(result) => {
                 (self.setup.report_to)(&result);
                 self.setup.events.emit(|| RunEvent::AgentFinished { agent: self.id() });
@@ -220,10 +257,16 @@ impl Actor for TurnAgent {
                 let (call, outcome) = (call.clone(), outcome.clone());
                 self.journalled.record(Event::ToolFinished { call, outcome });
             }
-            TurnMessage::DeadlineOver => {
-                self.journalled.record(Event::LimitReached { limit: Limit::Deadline });
-            }
+            TurnMessage::DeadlineOver => match self.time_left() {
+                Some(Duration::ZERO) => {
+                    self.journalled.record(Event::LimitReached { limit: Limit::Deadline });
+                }
+                // It has waited for people meanwhile.
+                _ => self.arm(context),
+            },
             TurnMessage::Cancel => self.cancel(),
+            TurnMessage::Told { word, reply } => self.hear(word, reply),
+            TurnMessage::Expired { call, seq } => self.expired(call, *seq),
         }
         self.advance(context)
     }
@@ -247,6 +290,8 @@ impl fmt::Debug for TurnMessage {
             Self::ToolDone { .. } => "ToolDone",
             Self::DeadlineOver => "DeadlineOver",
             Self::Cancel => "Cancel",
+            Self::Told { .. } => "Told",
+            Self::Expired { .. } => "Expired",
         })
     }
 }

@@ -23,6 +23,8 @@ pub(crate) enum RecoveryMessage {
     /// Somebody wants to know what a round does.
     Round(Reply<Recovered>),
     Due,
+    /// There may be something to do before the next round is due.
+    Look,
     Listed(Result<Result<Vec<RunHead>, JournalError>, EffectError>),
     Looked(RunId, Result<Result<Footprint, JournalError>, EffectError>),
     Started(RunId, Result<Result<CancellationToken, RunError>, EffectError>),
@@ -264,6 +266,7 @@ impl Actor for Recovery {
                 context.after(self.spec.interval, RecoveryMessage::Due);
                 self.list(&runtime, context);
             }
+            RecoveryMessage::Look => self.list(&runtime, context),
             RecoveryMessage::Listed(listed) => {
                 self.is_listing = false;
                 // A journal that cannot be read now is asked again in the next round.
@@ -287,6 +290,7 @@ impl fmt::Debug for RecoveryMessage {
         f.write_str(match self {
             Self::Round(_) => "Round",
             Self::Due => "Due",
+            Self::Look => "Look",
             Self::Listed(_) => "Listed",
             Self::Looked(..) => "Looked",
             Self::Started(..) => "Started",

@@ -11,6 +11,7 @@ use greenroom_core::supervision::{AdminError, ChildSpec};
 use super::actor::{Recovery, RecoveryMessage};
 use super::{look, take_over};
 use crate::actor::address::{AgentRef, AskError};
+use crate::run::control::ControlError;
 use crate::runtime::Runtime;
 use crate::runtime::error::{RunError, StartError};
 
@@ -34,9 +35,9 @@ pub struct Recovered {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResumeError {
-    /// It is at work in this runtime.
-    #[error("the run is at work")]
-    AtWork,
+    /// It is at work here, and could not be told to go on.
+    #[error("the run could not be told to go on")]
+    Told(#[source] ControlError),
     /// It has its outcome.
     #[error("the run is over")]
     Over,
@@ -79,6 +80,7 @@ impl Runtime {
         &self,
         spec: RecoverySpec,
     ) -> Result<AgentRef<RecoveryMessage>, StartError> {
+        let spec = *self.recovery().spec.get_or_init(|| spec);
         let runtime = self.downgrade();
         let child = ChildSpec::worker(AgentId::new("recovery"));
         let factory = move || Recovery::new(runtime.clone(), spec);
@@ -93,20 +95,30 @@ impl Runtime {
         self.recovery().parked()
     }
 
-    /// Continues a run that recovery left alone, because a person says so: one that was quarantined, or whose
-    /// team or agent has changed, unless changes are refused.
+    /// Lets recovery look for runs now.
+    pub(crate) fn look_again(&self) {
+        if let Some(actor) = self.recovery().actor.get() {
+            // With a full mailbox it is about to look anyway.
+            let _ = actor.try_send(RecoveryMessage::Look);
+        }
+    }
+
+    /// Continues a run that was paused, or that recovery left alone, because a person says so: one that was quarantined, or whose
+    /// team or agent has changed, unless the policy that recovery was started with refuses changes.
     ///
     /// # Errors
     ///
-    /// [`ResumeError`] when the run is at work or over, or there is nobody who could continue it.
+    /// [`ResumeError`] when the run is over, or there is nobody who could continue it. A run that is at work
+    /// and not paused just goes on.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future may leave the run claimed and not started; the next round starts it.
-    pub async fn resume_run(&self, run: RunId, spec: RecoverySpec) -> Result<(), ResumeError> {
+    pub async fn resume(&self, run: RunId) -> Result<(), ResumeError> {
         if self.runs().has(run) {
-            return Err(ResumeError::AtWork);
+            return self.set_paused(run, false).await.map_err(ResumeError::Told);
         }
+        let spec = self.recovery().spec.get().copied().unwrap_or_default();
         let seen = look(&*self.journal(), run).await.map_err(ResumeError::Journal)?;
         let found = seen.owner().and_then(|owner: &Owner| self.bindings().find(owner));
         match seen.judge_by_hand(found.as_ref().map(|found| found.config()), &spec) {

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
+use greenroom_core::approval::PendingCall;
 use greenroom_core::ids::{AgentId, RunId, TaskId};
 use greenroom_core::report::Status;
 use greenroom_core::supervision::ExitReason;
@@ -97,6 +98,11 @@ pub enum RunEvent {
     TextReset {
         /// The agent.
         agent: AgentId,
+    },
+    /// A call waits for a person.
+    PersonAsked {
+        /// The call, with what an answer is bound to.
+        pending: PendingCall,
     },
     /// The run has its outcome.
     Finished {

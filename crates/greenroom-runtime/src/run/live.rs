@@ -4,20 +4,28 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use greenroom_core::ids::RunId;
+use greenroom_core::ids::{RunId, StreamId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::actor::address::AgentRef;
+use crate::agents::turn::TurnMessage;
 use crate::run::RunShared;
 
 /// What a run is told from outside.
 #[derive(Debug, Clone)]
 pub(crate) enum Control {
     Cancel,
+    Pause(bool),
 }
 
 /// A run at work, whatever comes of it.
 pub(crate) trait LiveRun: Send + Sync + 'static {
-    fn control(&self, control: Control);
+    /// Tells the run's router, or its only agent. Whether it has been told says nothing of what it does.
+    fn control(&self, control: Control) -> bool;
+    /// The agent that writes a stream, when there was one.
+    fn turn(&self, stream: &StreamId) -> Option<AgentRef<TurnMessage>>;
+    /// All such agents, some of which may have ended.
+    fn turns(&self) -> Vec<AgentRef<TurnMessage>>;
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 

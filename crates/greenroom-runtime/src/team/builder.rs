@@ -10,7 +10,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use greenroom_core::BoxFuture;
 use greenroom_core::agent::{AgentSpec, TurnLimits};
-use greenroom_core::brief::{AgentCard, ToolCard};
+use greenroom_core::approval::InDoubt;
+use greenroom_core::brief::AgentCard;
 use greenroom_core::ids::AgentId;
 use greenroom_core::mailbox::MailboxSpec;
 use greenroom_core::model::ChatModel;
@@ -18,16 +19,17 @@ use greenroom_core::recovery::{Config, Owner};
 use greenroom_core::retriever::Retriever;
 use greenroom_core::router::{ANSWER, PLAN, Plan, RouterSpec};
 use greenroom_core::supervision::{AdminError, ChildSpec};
-use greenroom_core::tool::{DynTool, EffectClass, ToolSpec, schema_of};
+use greenroom_core::tool::{DynTool, ToolSpec};
 
+use super::assembly::{Assembly, SEARCH, card, describe, search_spec, tool_card};
 use super::{Crew, Member, Seat, Team};
 use crate::actor::Actor;
 use crate::actor::address::AgentRef;
 use crate::actor::slot::AnySlot;
 use crate::agents::mailbox::internal_mailbox;
 use crate::agents::retrieval::RetrievalAgent;
-use crate::agents::tools::{ToolAgent, ToolSet};
-use crate::agents::turn::{SearchArguments, Timeouts, ToolRoute};
+use crate::agents::tools::{ToolAgent, ToolSet, is_free};
+use crate::agents::turn::{Timeouts, ToolRoute};
 use crate::runtime::Runtime;
 use crate::runtime::error::StartError;
 use crate::team::prompts;
@@ -36,8 +38,6 @@ use crate::team::specialist::{Specialist, Task};
 const RESEARCH: &str = "research";
 const RETRIEVAL: &str = "retrieval";
 const TOOLS: &str = "tools";
-/// The tool by which research agents reach the retrieval agent.
-const SEARCH: &str = "search";
 
 type Starting<T> = (String, BoxFuture<'static, Result<T, StartError>>);
 
@@ -53,6 +53,7 @@ pub struct TeamBuilder {
     specialists: Vec<(AgentCard, Specialist)>,
     timeouts: Timeouts,
     limits: TurnLimits,
+    in_doubt: InDoubt,
 }
 
 impl TeamBuilder {
@@ -67,6 +68,7 @@ impl TeamBuilder {
             specialists: Vec::new(),
             timeouts: Timeouts::default(),
             limits: TurnLimits::default(),
+            in_doubt: InDoubt::default(),
         }
     }
 
@@ -158,6 +160,12 @@ impl TeamBuilder {
         self
     }
 
+    /// What becomes of an at-most-once call that was cut off. Default: the model is told.
+    pub fn in_doubt(mut self, in_doubt: InDoubt) -> Self {
+        self.in_doubt = in_doubt;
+        self
+    }
+
     /// How long one model call may take, from the request to the last token. Default 5 minutes.
     pub fn model_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.model = timeout;
@@ -226,7 +234,8 @@ impl TeamBuilder {
         if !toolset.specs().is_empty() {
             self.add_tools(&mut plan, toolset).await?;
         }
-        let Assembly { mut cards, mut members, residents, routes, specs } = plan;
+        let Assembly { mut cards, mut members, residents, routes, specs, approvals } = plan;
+        let approvals = Arc::new(approvals);
         let routes = Arc::new(routes);
         let seat = |role, screen_name, prompt, tools: &[ToolSpec], output| {
             let model = self.role_models.get(role).unwrap_or(&model);
@@ -237,6 +246,8 @@ impl TeamBuilder {
                     tools: Arc::from(tools),
                     output,
                     limits: self.limits,
+                    approvals: Arc::clone(&approvals),
+                    in_doubt: self.in_doubt,
                     ..AgentSpec::new(screen_name)
                 },
                 model: Arc::clone(model),
@@ -255,11 +266,7 @@ impl TeamBuilder {
             let research = seat(RESEARCH, RESEARCH, prompts::RESEARCH, &specs, None);
             members.insert(RESEARCH.into(), research);
         }
-        for member in members.values() {
-            if let Member::Seat(seat) = member {
-                config.part_of(seat.role, &seat.config());
-            }
-        }
+        describe(&mut config, &members);
         for (card, specialist) in self.specialists {
             config.text(format!("specialist {}", card.role), &card.description);
             members.insert(card.role.clone(), Member::Specialist(specialist));
@@ -299,10 +306,17 @@ impl TeamBuilder {
     }
 
     async fn add_tools(&self, plan: &mut Assembly, toolset: ToolSet) -> Result<(), StartError> {
-        let tools = toolset.specs().iter().map(tool_card).collect();
-        let description = "Calls a tool.".to_owned();
-        plan.cards.push(AgentCard { role: TOOLS.to_owned(), description, tools });
         let specs = toolset.specs().to_vec();
+        // The planner's calls are not journalled one by one. What must not be repeated, or needs a person, is
+        // called by agents that have a stream of their own.
+        let is_free = |spec: &&ToolSpec| toolset.get(&spec.name).is_some_and(|t| is_free(&**t));
+        let tools: Vec<_> = specs.iter().filter(is_free).map(tool_card).collect();
+        if !tools.is_empty() {
+            let description = "Calls a tool.".to_owned();
+            plan.cards.push(AgentCard { role: TOOLS.to_owned(), description, tools });
+        }
+        let guarded = toolset.tools().map(|(name, tool)| (name.clone(), tool.approval()));
+        plan.approvals = guarded.filter(|(_, approval)| !approval.is_none()).collect();
         let (toolset, timeout) = (Arc::new(toolset), self.timeouts.tool);
         let factory = move || ToolAgent::new(Arc::clone(&toolset), timeout);
         let (agent, slot) = self.resident(TOOLS, factory).await?;
@@ -340,17 +354,6 @@ impl TeamBuilder {
     }
 }
 
-/// A team in the making.
-#[derive(Default)]
-struct Assembly {
-    cards: Vec<AgentCard>,
-    members: BTreeMap<String, Member>,
-    residents: Vec<Arc<dyn AnySlot>>,
-    routes: BTreeMap<String, ToolRoute>,
-    /// What research agents are told of their tools.
-    specs: Vec<ToolSpec>,
-}
-
 /// What a team cannot do without.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 enum Missing {
@@ -360,24 +363,6 @@ enum Missing {
     Role(String),
     #[error("the role {0:?} is taken")]
     Taken(String),
-}
-
-fn card(role: &str, description: String) -> AgentCard {
-    AgentCard { role: role.to_owned(), description, tools: Vec::new() }
-}
-
-fn tool_card(spec: &ToolSpec) -> ToolCard {
-    let ToolSpec { name, description, parameters, .. } = spec.clone();
-    ToolCard { name, description, parameters }
-}
-
-fn search_spec() -> ToolSpec {
-    ToolSpec {
-        name: SEARCH.to_owned(),
-        description: prompts::SEARCH.to_owned(),
-        parameters: schema_of::<SearchArguments>(),
-        effect: EffectClass::ReadOnly,
-    }
 }
 
 impl fmt::Debug for TeamBuilder {

@@ -86,8 +86,10 @@ impl Seat {
         });
         let tasks = crew.runtime.tasks().clone();
         let lost = on_lost(&tasks, reply_to, task, attempt);
+        let slot = crew.runtime.slot(id.clone(), self.role, internal_mailbox());
+        router.shared.add_turn(setup.stream.clone(), AgentRef::new(Arc::clone(&slot)));
         let start = AgentStart {
-            slot: crew.runtime.slot(id.clone(), self.role, internal_mailbox()),
+            slot,
             tasks,
             factory: Arc::new(move || TurnAgent::new(Arc::clone(&setup))),
             on_closed: Some(lost),

@@ -95,7 +95,7 @@ fn run<'a>(
 proptest! {
     #[test]
     fn a_run_with_crashes_ends_as_one_without(
-        script in script(&["look", "put", "break", "panic", "fly"]),
+        script in script(&["look", "put", "book", "break", "panic", "fly"]),
         order in proptest::collection::vec(0_usize..4, 0..12),
         (crashes, is_after_effects) in crashes(),
     ) {

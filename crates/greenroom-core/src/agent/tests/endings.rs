@@ -92,7 +92,7 @@ fn a_reply_that_is_none_is_repaired_with_tools_still_on_offer() {
     let done = Simulation::new(spec(), &model).run();
     let told = Message::user("That reply cannot be used: half a call. Answer again.");
     assert_eq!(done.requests[1].messages[1..], [told]);
-    assert_eq!(done.requests[1].tools.len(), 5);
+    assert_eq!(done.requests[1].tools.len(), spec().tools.len());
     assert_eq!(done.requests[2].messages.len(), 3, "the objection is gone");
     assert_eq!(done.result().as_ref().map(|report| report.text.as_str()), Ok("ok"));
 
@@ -149,7 +149,7 @@ fn check_turns(
     let limits = TurnLimits { turns_max, ..TurnLimits::default() };
     let done = Simulation::new(AgentSpec { limits, ..spec() }, &model).run();
     let n_tools: Vec<_> = done.requests.iter().map(|request| request.tools.len()).collect();
-    let mut offered = vec![5; turns_max as usize];
+    let mut offered = vec![spec().tools.len(); turns_max as usize];
     offered.iter_mut().rev().take(1).for_each(|n| *n = 0);
     assert_eq!(n_tools, offered, "tools are offered until the last turn");
     let ended = done.result().as_ref().map(|report| (report.passages.len(), report.limit));

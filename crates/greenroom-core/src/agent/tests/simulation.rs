@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::agent::{AgentSpec, Command, Machine};
+use crate::approval::Decision;
 use crate::ids::CallId;
 use crate::journal::Event;
 use crate::message::{Message, ToolCall, ToolOutcome};
@@ -25,13 +26,14 @@ pub(super) fn tool_spec(name: &str, effect: EffectClass) -> ToolSpec {
     ToolSpec { name: name.into(), description, parameters, effect }
 }
 
-/// An agent with the tools `look` (read-only), `put` (idempotent), `pay` (at most once), and `break`,
-/// `panic` (read-only, never succeed).
+/// An agent with the tools `look` (read-only), `put` (idempotent), `pay` (at most once), `book`
+/// (reconcilable), and `break`, `panic` (read-only, never succeed).
 pub(super) fn spec() -> AgentSpec {
     let tools = [
         ("look", EffectClass::ReadOnly),
         ("put", EffectClass::Idempotent),
         ("pay", EffectClass::AtMostOnce),
+        ("book", EffectClass::Reconcilable),
         ("break", EffectClass::ReadOnly),
         ("panic", EffectClass::ReadOnly),
     ];
@@ -81,6 +83,10 @@ pub(super) struct Simulation<'a> {
     pub(super) requests: Vec<ChatRequest>,
     pub(super) delays: Vec<Duration>,
     pub(super) reported: Vec<Result>,
+    /// What a person says to each question.
+    pub(super) person: fn(&CallId) -> Decision,
+    /// Questions that were put to a person, repetitions after a crash included.
+    pub(super) asked: Vec<CallId>,
 }
 
 impl<'a> Simulation<'a> {
@@ -98,6 +104,8 @@ impl<'a> Simulation<'a> {
             requests: Vec::new(),
             delays: Vec::new(),
             reported: Vec::new(),
+            person: |_| Decision::Approved,
+            asked: Vec::new(),
         }
     }
 
@@ -159,6 +167,10 @@ impl<'a> Simulation<'a> {
                 self.in_flight.push(command);
             }
             Command::CallTool { .. } => self.in_flight.push(command),
+            Command::AwaitPerson { ref call, .. } => {
+                self.asked.push(call.clone());
+                self.in_flight.push(command);
+            }
         }
     }
 
@@ -168,8 +180,14 @@ impl<'a> Simulation<'a> {
                 Ok(reply) => Event::ModelReplied { turn, reply },
                 Err(error) => Event::ModelFailed { turn, attempt, error },
             },
-            Command::CallTool { call, tool, arguments } => {
-                self.effects.push(call.clone());
+            Command::AwaitPerson { call, .. } => {
+                let decision = (self.person)(&call);
+                Event::PersonAnswered { call, decision, by: "p".into() }
+            }
+            Command::CallTool { call, tool, arguments, looks_first } => {
+                if !looks_first || !self.effects.contains(&call) {
+                    self.effects.push(call.clone());
+                }
                 Event::ToolFinished { call, outcome: outcome(&tool, &arguments) }
             }
             Command::Report(_) => unreachable!("a report is not in flight"),
@@ -179,7 +197,8 @@ impl<'a> Simulation<'a> {
     /// Everything but the journal and the world is lost.
     fn crash(&mut self, crash: Crash) {
         for command in std::mem::take(&mut self.in_flight) {
-            if crash.is_after_effects {
+            // What a person says to a process that is not there is not heard.
+            if crash.is_after_effects && !matches!(command, Command::AwaitPerson { .. }) {
                 let _ = self.finish(command);
             }
         }

@@ -113,7 +113,7 @@ fn an_unknown_tool_is_answered_with_the_list_and_never_called() {
         call: "1-1".into(),
         outcome: ToolOutcome::Error(ToolError::new(
             ToolErrorKind::NotFound,
-            "there is no tool \"fly\"; there are: look, put, pay, break, panic",
+            "there is no tool \"fly\"; there are: look, put, pay, book, break, panic",
         )),
     };
     assert!(done.journal.contains(&refused), "{:?}", done.journal);

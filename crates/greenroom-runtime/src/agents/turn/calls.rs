@@ -9,7 +9,7 @@ use greenroom_core::journal::Event;
 use greenroom_core::message::ToolOutcome;
 use greenroom_core::model::{Caller, ChatRequest, ModelError, ModelErrorKind, converse};
 use greenroom_core::retriever::{Query, fuse};
-use greenroom_core::tool::{ToolContext, ToolError, ToolErrorKind};
+use greenroom_core::tool::{ToolContext, ToolError, ToolErrorKind, idempotency_key};
 use serde_json::Value;
 
 use super::{ModelResult, ToolRoute, TurnAgent, TurnMessage};
@@ -17,7 +17,7 @@ use crate::actor::Context;
 use crate::actor::address::{AgentRef, AskError};
 use crate::actor::effect::EffectError;
 use crate::agents::retrieval::{Found, RetrievalMessage, Search};
-use crate::agents::tools::{Call, ToolMessage, outcome};
+use crate::agents::tools::{Call, ToolMessage, make, outcome};
 use crate::run::events::RunEvent;
 
 /// How much longer an asker waits than whoever it asks, so that it gets their answer and not its own
@@ -36,7 +36,10 @@ impl TurnAgent {
         let estimate = request.input_tokens_estimated();
         let reservation = match Reservation::take(&self.setup.ledger, estimate) {
             Ok(reservation) => reservation,
-            Err(limit) => return self.journalled.record(Event::LimitReached { limit }),
+            Err(limit) => {
+                self.journalled.record(Event::LimitReached { limit });
+                return;
+            }
         };
         self.step(|| format!("turn {turn}: asking {}", self.setup.model.name()), context);
         let (model, events) = (Arc::clone(&self.setup.model), self.setup.events.clone());
@@ -100,20 +103,23 @@ impl TurnAgent {
         call: CallId,
         tool: &str,
         arguments: Value,
+        looks_first: bool,
         context: &Context<'_, Self>,
     ) {
         if let Err(limit) = lock(&self.setup.ledger).spend_tool_call() {
             self.journalled.record(Event::LimitReached { limit });
             return;
         }
+        // What a person answers to is awaited elsewhere; from here on it is work again.
+        context.protect(Duration::ZERO);
         self.step(|| format!("{tool} {}", brief(&arguments)), context);
         let deadline = self.setup.timeouts.tool;
-        let key: Arc<str> = format!("{}/{call}", self.setup.stream).into();
+        let key = idempotency_key(&self.setup.stream, &call, tool, &arguments);
         match self.setup.tools.get(tool) {
             Some(ToolRoute::Local(local)) => {
                 let (local, name) = (Arc::clone(local), tool.to_owned());
                 let tool_context = ToolContext::new(call.clone(), key);
-                let work = async move { local.call_json(arguments, tool_context).await };
+                let work = async move { make(&*local, arguments, tool_context, looks_first).await };
                 context.shielded("tool", deadline, work, move |result| TurnMessage::ToolDone {
                     call,
                     outcome: outcome(&name, result),
@@ -128,6 +134,7 @@ impl TurnAgent {
                         tool: name,
                         arguments,
                         idempotency_key,
+                        looks_first,
                         reply,
                     })
                 };

@@ -1,0 +1,146 @@
+//! What the runs of an agent have in common, and how one is begun or continued.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use greenroom_core::agent::AgentSpec;
+use greenroom_core::budget::{Budget, Ledger, Usage};
+use greenroom_core::ids::{AgentId, StreamId};
+use greenroom_core::journal::{Event, Recorded};
+use greenroom_core::message::Message;
+use greenroom_core::model::ChatModel;
+use greenroom_core::recovery::{Config, Footprint, Owner};
+use greenroom_core::report::{Goal, TaskFailure, TaskFailureKind};
+use greenroom_core::time::Timestamp;
+
+use super::AgentOutcome;
+use crate::actor::address::AgentRef;
+use crate::actor::slot::AnySlot;
+use crate::agents::mailbox::internal_mailbox;
+use crate::agents::turn::{Timeouts, ToolRoute, TurnAgent, TurnMessage, TurnSetup};
+use crate::recovery::{Resumable, Resuming};
+use crate::run::RunShared;
+use crate::run::closing::Closer;
+use crate::run::events::Emitter;
+use crate::run::live::{Control, Place};
+use crate::runtime::Runtime;
+use crate::runtime::error::RunError;
+use crate::supervisor::AgentStart;
+use crate::team::child_of_run;
+
+pub(super) struct Blueprint {
+    pub(super) config: Config,
+    pub(super) runtime: Runtime,
+    pub(super) spec: Arc<AgentSpec>,
+    pub(super) model: Arc<dyn ChatModel>,
+    pub(super) tools: Arc<BTreeMap<String, ToolRoute>>,
+    pub(super) timeouts: Timeouts,
+    pub(super) budget: Budget,
+}
+
+impl Blueprint {
+    /// By which its runs find it again in another process.
+    pub(super) fn owner(&self) -> Owner {
+        Owner::Agent(self.spec.id.to_string())
+    }
+
+    /// Begins a run: it is journalled first.
+    pub(super) async fn begin(
+        &self,
+        input: String,
+        events: Emitter,
+    ) -> Result<Arc<RunShared<AgentOutcome>>, RunError> {
+        let id = self.runtime.new_run_id();
+        let place = self.runtime.runs().admit(id).ok_or(RunError::TooManyRuns)?;
+        let at = self.runtime.clock().now();
+        let deadline = at.after(self.budget.wall_max);
+        let agent = self.spec.id.clone();
+        let (input, config) = (vec![Message::user(input)], self.spec.fingerprint());
+        let started = Event::TaskStarted { agent, input, config };
+        let (owner, config, budget) = (self.owner(), self.config.clone(), self.budget);
+        let bound = Event::RunBound { owner, config, budget, deadline };
+        let begun = (0..).zip([started, bound]).map(|(seq, event)| Recorded { seq, at, event });
+        let stored = self.runtime.journal().append(&StreamId::root(id), begun.collect());
+        stored.await.map_err(RunError::Journal)?;
+        let ledger = Ledger::new(self.budget, Usage::default());
+        let shared = RunShared::open(place, ledger, events, Goal::TOP_K);
+        self.launch(&shared, deadline).await?;
+        Ok(shared)
+    }
+
+    /// Starts the actor of a run that is in the journal.
+    async fn launch(
+        &self,
+        shared: &Arc<RunShared<AgentOutcome>>,
+        deadline: Timestamp,
+    ) -> Result<(), RunError> {
+        let id = shared.id;
+        let report = Arc::clone(shared);
+        let setup = Arc::new(TurnSetup {
+            spec: Arc::clone(&self.spec),
+            role: "agent",
+            stream: StreamId::root(id),
+            // It is in the stream.
+            input: Vec::new(),
+            model: Arc::clone(&self.model),
+            tools: Arc::clone(&self.tools),
+            journal: self.runtime.journal(),
+            clock: self.runtime.clock(),
+            ledger: Arc::clone(&shared.ledger),
+            events: shared.events.clone(),
+            report_to: Arc::new(move |result| report.finish(result.clone())),
+            timeouts: self.timeouts,
+            top_k: shared.top_k,
+            is_answer: true,
+            deadline: Some(deadline),
+            moved: shared.moved.clone(),
+        });
+        let (closer, over) = (Closer::of(&self.runtime), Arc::clone(shared));
+        let slot = self.runtime.slot(self.spec.id.clone(), "agent", internal_mailbox());
+        let start = AgentStart {
+            slot: Arc::clone(&slot),
+            tasks: self.runtime.tasks().clone(),
+            factory: Arc::new(move || TurnAgent::new(Arc::clone(&setup))),
+            on_closed: Some(Arc::new(move |reason| {
+                if !over.begins_to_close() {
+                    return;
+                }
+                let (kind, why) =
+                    (TaskFailureKind::AgentLost, format!("the agent ended: {reason}"));
+                let outcome = Err(TaskFailure::new(kind, why));
+                closer.close(&over, reason, outcome, |result| Event::TaskFinished { result });
+            })),
+        };
+        let agent = AgentRef::new(Arc::clone(&slot));
+        shared.add_turn(StreamId::root(id), agent.clone());
+        // An agent that takes no message has its result.
+        shared.controlled_by(move |control| match control {
+            Control::Cancel => agent.control(TurnMessage::Cancel).is_ok(),
+            // It is told as all agents of the run are.
+            Control::Pause(_) => false,
+        });
+        shared.add_agent(slot as Arc<dyn AnySlot>);
+        let child = child_of_run(AgentId::new(format!("run-{id}")));
+        let started = self.runtime.partition(id).start_child(child, Arc::new(start)).await;
+        started.map(drop).map_err(|error| {
+            shared.abandon();
+            RunError::Supervisor(error)
+        })
+    }
+}
+
+impl Resumable for Blueprint {
+    fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn resume(self: Arc<Self>, place: Place, seen: &Footprint) -> Resuming {
+        let ledger = Ledger::new(seen.budget(), seen.spent());
+        let shared = RunShared::open(place, ledger, Emitter::watched(), Goal::TOP_K);
+        let deadline = seen.deadline();
+        Box::pin(async move {
+            self.launch(&shared, deadline).await?;
+            Ok(shared.moved.clone())
+        })
+    }
+}

@@ -1,0 +1,264 @@
+//! What an application tells runs: answers of people, messages, pauses, cancellation.
+
+use std::time::Duration;
+
+use greenroom_core::approval::{AnswerRefusal, Decision, PendingCall, check_answer, pending};
+use greenroom_core::ids::{RunId, StreamId};
+use greenroom_core::journal::{Event, JournalError, Recorded};
+use greenroom_core::message::Message;
+use greenroom_core::report::{Outcome, Status, TaskFailure, TaskFailureKind};
+
+use crate::actor::address::{AgentRef, AskError};
+use crate::agents::turn::TurnMessage;
+use crate::agents::turn::people::Word;
+use crate::run::live::Control;
+use crate::runtime::Runtime;
+
+/// How long an agent may take to store what it is told.
+const TOLD_MAX: Duration = Duration::from_secs(60);
+
+/// Why a run was not told something.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ControlError {
+    /// No agent of the run is at work that could be told.
+    #[error("no agent of the run is at work")]
+    NotAtWork,
+    /// The journal has no such run.
+    #[error("there is no such run")]
+    Unknown,
+    /// The run has its outcome.
+    #[error("the run is over")]
+    Over,
+    /// The answer does not count.
+    #[error("the answer does not count")]
+    Refused(#[source] AnswerRefusal),
+    /// The agent did not say that it has stored it.
+    #[error("the agent did not confirm it")]
+    Unconfirmed(#[source] AskError),
+    /// The journal cannot be read or written.
+    #[error("the journal cannot be used")]
+    Journal(#[source] JournalError),
+}
+
+impl Runtime {
+    /// The calls of a run that wait for a person, whether the run is at work or left alone.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::Journal`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn pending(&self, run: RunId) -> Result<Vec<PendingCall>, ControlError> {
+        let (journal, mut all) = (self.journal(), Vec::new());
+        let root = journal.load(&StreamId::root(run)).await.map_err(ControlError::Journal)?;
+        if root.is_empty() {
+            return Err(ControlError::Unknown);
+        }
+        if root.iter().any(|recorded| recorded.event.is_terminal()) {
+            return Ok(all);
+        }
+        for stream in journal.streams(run).await.map_err(ControlError::Journal)? {
+            let events = journal.load(&stream).await.map_err(ControlError::Journal)?;
+            all.extend(pending(&stream, &events));
+        }
+        Ok(all)
+    }
+
+    /// Answers a question about a call. Completes once the answer is stored; it counts once. A run that is
+    /// left alone is answered too: it goes on with the answer when it is recovered.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::Refused`] when the call does not wait, or not for this; [`ControlError::Over`] when
+    /// the run has its outcome.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses the confirmation; the answer may count.
+    pub async fn answer(
+        &self,
+        answered: &PendingCall,
+        decision: Decision,
+        by: impl Into<String>,
+    ) -> Result<(), ControlError> {
+        let run = answered.run().ok_or(ControlError::Unknown)?;
+        let by = by.into();
+        let Some(place) = self.runs().admit(run) else {
+            let live = self.runs().find(run).ok_or(ControlError::NotAtWork)?;
+            let refused = ControlError::Refused(AnswerRefusal::NotPending);
+            let agent = live.turn(&answered.stream).ok_or(refused)?;
+            let answered = answered.clone();
+            return tell(&agent, Word::Answer { answered, decision, by }).await;
+        };
+        // Nobody has the run, and as long as the place is held, nobody takes it.
+        let open = self.pending(run).await?;
+        let asked = open
+            .iter()
+            .find(|asked| (&asked.stream, &asked.call) == (&answered.stream, &answered.call));
+        let now = self.clock().now();
+        if let Err(refusal) = check_answer(answered, &decision, asked, now) {
+            let is_over = asked.is_none() && self.is_over(run).await?;
+            return Err(if is_over { ControlError::Over } else { ControlError::Refused(refusal) });
+        }
+        let event = Event::PersonAnswered { call: answered.call.clone(), decision, by };
+        self.append_to(&answered.stream, event).await?;
+        drop(place);
+        self.look_again();
+        Ok(())
+    }
+
+    /// Lets a call be made, as [`Runtime::answer`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Runtime::answer`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Runtime::answer`].
+    pub async fn approve(
+        &self,
+        call: &PendingCall,
+        by: impl Into<String>,
+    ) -> Result<(), ControlError> {
+        self.answer(call, Decision::Approved, by).await
+    }
+
+    /// Refuses a call, as [`Runtime::answer`]. The model reads why.
+    ///
+    /// # Errors
+    ///
+    /// As [`Runtime::answer`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Runtime::answer`].
+    pub async fn deny(
+        &self,
+        call: &PendingCall,
+        why: impl Into<String>,
+        by: impl Into<String>,
+    ) -> Result<(), ControlError> {
+        self.answer(call, Decision::Denied { why: why.into() }, by).await
+    }
+
+    /// Says something to the agents of a run that are at work. Each reads it at its next safe boundary:
+    /// behind the outcomes of its tool calls and before its next model call. One that was about to answer
+    /// goes on with it, unless that was its last turn. A message of an id that was taken is not taken again.
+    /// Completes once it is stored.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::NotAtWork`] when there is none.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses the confirmation; send the same id again.
+    pub async fn steer(
+        &self,
+        run: RunId,
+        id: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Result<(), ControlError> {
+        let (id, message) = (id.into(), Message::user(message.into()));
+        let word = || Word::Message { id: id.clone(), message: message.clone() };
+        self.tell_all(run, word).await
+    }
+
+    /// Pauses a run: what is under way ends, and nothing else is begun until [`Runtime::resume`]. It stays
+    /// paused across restarts. The deadline of a single agent waits along with it; that of a team does not.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::NotAtWork`] when the run is not at work here.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses the confirmation.
+    pub async fn pause(&self, run: RunId) -> Result<(), ControlError> {
+        self.set_paused(run, true).await
+    }
+
+    pub(crate) async fn set_paused(&self, run: RunId, is_on: bool) -> Result<(), ControlError> {
+        let live = self.runs().find(run).ok_or(ControlError::NotAtWork)?;
+        let is_told = live.control(Control::Pause(is_on));
+        match self.tell_all(run, || Word::Pause(is_on)).await {
+            // The router knows, and nobody else is at work.
+            Err(ControlError::NotAtWork) if is_told => Ok(()),
+            told => told,
+        }
+    }
+
+    /// Cancels a run, whether it is at work or left alone. Its outcome says so, unless it had one.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::Over`] and [`ControlError::Unknown`], of a run that is not at work.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future may leave the run uncancelled.
+    pub async fn cancel(&self, run: RunId) -> Result<(), ControlError> {
+        let Some(place) = self.runs().admit(run) else {
+            let live = self.runs().find(run).ok_or(ControlError::NotAtWork)?;
+            live.control(Control::Cancel);
+            return Ok(());
+        };
+        let root = StreamId::root(run);
+        let stored = self.journal().load(&root).await.map_err(ControlError::Journal)?;
+        let first = stored.first().ok_or(ControlError::Unknown)?;
+        if stored.iter().any(|recorded| recorded.event.is_terminal()) {
+            return Err(ControlError::Over);
+        }
+        let failure = TaskFailure::new(TaskFailureKind::Cancelled, "the run was cancelled");
+        let last = match &first.event {
+            Event::RunAccepted { .. } => {
+                let outcome = Outcome::without_answer(Status::Cancelled, Some(failure));
+                Event::RunFinished { outcome }
+            }
+            _ => Event::TaskFinished { result: Err(failure) },
+        };
+        self.append_to(&root, last).await?;
+        drop(place);
+        self.recovery().unpark(run);
+        Ok(())
+    }
+
+    /// Tells every agent of the run that is at work.
+    async fn tell_all(&self, run: RunId, word: impl Fn() -> Word) -> Result<(), ControlError> {
+        let live = self.runs().find(run).ok_or(ControlError::NotAtWork)?;
+        let mut told = Err(ControlError::NotAtWork);
+        for agent in live.turns() {
+            match tell(&agent, word()).await {
+                Ok(()) => told = Ok(()),
+                // It has ended meanwhile, or has its answer.
+                Err(ControlError::Unconfirmed(AskError::Dead(_)) | ControlError::Refused(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        told
+    }
+
+    async fn is_over(&self, run: RunId) -> Result<bool, ControlError> {
+        let stored = self.journal().load(&StreamId::root(run)).await;
+        let stored = stored.map_err(ControlError::Journal)?;
+        Ok(stored.iter().any(|recorded| recorded.event.is_terminal()))
+    }
+
+    /// Appends to a stream of a run whose place is held.
+    async fn append_to(&self, stream: &StreamId, event: Event) -> Result<(), ControlError> {
+        let journal = self.journal();
+        let stored = journal.load(stream).await.map_err(ControlError::Journal)?;
+        let seq = stored.last().map_or(0, |last| last.seq + 1);
+        let recorded = Recorded { seq, at: self.clock().now(), event };
+        journal.append(stream, [recorded].into()).await.map_err(ControlError::Journal)
+    }
+}
+
+async fn tell(agent: &AgentRef<TurnMessage>, word: Word) -> Result<(), ControlError> {
+    let told = agent.ask(TOLD_MAX, |reply| TurnMessage::Told { word, reply }).await;
+    told.map_err(ControlError::Unconfirmed)?.map_err(ControlError::Refused)
+}

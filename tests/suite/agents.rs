@@ -97,7 +97,7 @@ async fn no_output_is_a_failure_with_a_kind_and_not_a_repair_without_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn tools_run_side_by_side_and_each_failure_is_an_outcome_of_its_own() {
+async fn fi28_tools_run_side_by_side_and_each_failure_is_an_outcome_of_its_own() {
     let runtime = runtime().await;
     let calls = [
         call("x", "good", json!({"n": 1})),
@@ -105,6 +105,7 @@ async fn tools_run_side_by_side_and_each_failure_is_an_outcome_of_its_own() {
         call("", "panicking", json!({})),
         call("y", "hanging", json!({})),
         call("z", "unknown", json!({})),
+        call("w", "cancelled", json!({})),
     ];
     let model = ScriptedModel::new([
         ScriptedReply::from(ChatReply::calls(calls)),
@@ -118,6 +119,7 @@ async fn tools_run_side_by_side_and_each_failure_is_an_outcome_of_its_own() {
         .tool(ScriptedTool::failing("broken", ToolError::failed("no such table")))
         .tool(ScriptedTool::panicking("panicking", "bug"))
         .tool(ScriptedTool::hanging("hanging"))
+        .tool(ScriptedTool::failing("cancelled", ToolError::new(ToolErrorKind::Cancelled, "no")))
         .tool_timeout(Duration::from_secs(5))
         .build()
         .expect("complete");
@@ -142,6 +144,7 @@ async fn tools_run_side_by_side_and_each_failure_is_an_outcome_of_its_own() {
         ("1-3", Some(ToolErrorKind::Panicked)),
         ("1-4", Some(ToolErrorKind::TimedOut)),
         ("1-5", Some(ToolErrorKind::NotFound)),
+        ("1-6", Some(ToolErrorKind::Cancelled)),
     ];
     assert_eq!(outcomes, expected.map(|(call, kind)| (call.to_owned(), kind)));
     end(runtime).await;

@@ -3,6 +3,7 @@
 mod actors;
 mod agents;
 mod asks;
+mod compaction;
 mod dead_letters;
 mod fan_out;
 mod faults;
@@ -24,6 +25,7 @@ mod supervision;
 mod support;
 mod teams;
 mod testing;
+mod turns;
 mod virtual_actors;
 mod watchdog;
 mod watching;

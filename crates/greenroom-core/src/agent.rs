@@ -10,6 +10,8 @@ mod machine;
 
 mod calls;
 
+mod compaction;
+
 mod decide;
 
 mod people;

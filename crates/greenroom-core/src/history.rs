@@ -128,7 +128,8 @@ impl<'a> Outcomes<'a> {
     }
 }
 
-fn interrupted<'a>() -> Cow<'a, ToolOutcome> {
+/// The outcome of a call that has none.
+pub(crate) fn interrupted<'a>() -> Cow<'a, ToolOutcome> {
     let message = "the call was interrupted, and its result is not known";
     Cow::Owned(ToolOutcome::Error(ToolError::new(ToolErrorKind::InDoubt, message)))
 }

@@ -22,6 +22,7 @@ mod options;
 pub use crate::output::OutputSchema;
 pub use caller::Caller;
 pub use converse::converse;
+pub(crate) use estimate::messages_len;
 pub use meta::{LimitHint, RateLimitHints, ResponseMeta};
 pub use options::{ChatOptions, Effort, ToolChoice};
 

@@ -106,6 +106,7 @@ impl TaskFailure {
 /// | `Refused` | no: the same question is refused again |
 /// | `CutOff` | no: the limit on output tokens is too low |
 /// | `Empty` | no: the agent has already asked again |
+/// | `ContextLength` | no: the agent has already shortened what can be |
 /// | `Dependency` | no |
 /// | `Limit` | no |
 /// | `Cancelled` | no |
@@ -132,6 +133,8 @@ pub enum TaskFailureKind {
     CutOff,
     /// The model answered with nothing.
     Empty,
+    /// The conversation does not fit the model's context, and cannot be made short enough.
+    ContextLength,
     /// A task that this one needs failed.
     Dependency,
     /// A limit of the run was reached before anything was found.
@@ -162,6 +165,7 @@ impl fmt::Display for TaskFailureKind {
             Self::Refused => "refused by the model",
             Self::CutOff => "output cut off",
             Self::Empty => "empty output",
+            Self::ContextLength => "context too long",
             Self::Dependency => "a needed task failed",
             Self::Limit => "limit reached",
             Self::Cancelled => "cancelled",

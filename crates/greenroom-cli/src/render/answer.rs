@@ -135,6 +135,7 @@ fn code(kind: TaskFailureKind) -> &'static str {
         TaskFailureKind::Refused => "GR0311",
         TaskFailureKind::CutOff => "GR0312",
         TaskFailureKind::Empty => "GR0313",
+        TaskFailureKind::ContextLength => "GR0314",
         _ => "GR0300",
     }
 }

@@ -9,9 +9,11 @@ use serde_json::Value;
 use super::people::Person;
 use super::spec::AgentSpec;
 use crate::approval::{Ask, Decision};
+use crate::history::interrupted;
 use crate::ids::CallId;
 use crate::journal::Event;
-use crate::message::{ToolCall, ToolOutcome};
+use crate::message::{Message, ToolCall, ToolOutcome};
+use crate::model::{ChatReply, FinishReason};
 use crate::tool::{EffectClass, ToolError, ToolErrorKind};
 
 /// One call of the current turn.
@@ -89,6 +91,26 @@ impl OpenCall {
     pub(super) fn is_in_doubt(&self) -> bool {
         self.is_started && self.outcome.is_none() && !self.effect.may_repeat()
     }
+
+    /// The outcome as the conversation holds it; an error when there is none.
+    pub(super) fn closed(&self) -> Message {
+        let ToolCall { id, name, .. } = self.call.clone();
+        let outcome = self.outcome.clone().unwrap_or_else(|| interrupted().into_owned());
+        Message::Tool { call: id, name, outcome }
+    }
+
+    /// What was refused, and why, unless the agent may call it and only wrote it wrong.
+    pub(super) fn refused(&self) -> Option<(String, ToolError)> {
+        let error = self.refusal.as_ref()?;
+        let is_denied = matches!(error.kind, ToolErrorKind::NotFound | ToolErrorKind::Denied);
+        is_denied.then(|| (self.call.name.clone(), error.clone()))
+    }
+
+    /// Whether what was asked for does not exist, or was written so that nothing can be made of it.
+    pub(super) fn could_not_be_called(&self) -> bool {
+        matches!(&self.outcome, Some(ToolOutcome::Error(error))
+            if matches!(error.kind, ToolErrorKind::NotFound | ToolErrorKind::InvalidArguments))
+    }
 }
 
 /// The calls that a reply asks for. Those that are to be made are added to `made`, all calls of the
@@ -99,11 +121,16 @@ impl OpenCall {
 pub(super) fn open_calls(
     spec: &AgentSpec,
     turn: u32,
-    asked: &[ToolCall],
+    reply: &ChatReply,
     made: &mut Vec<(String, Value)>,
 ) -> Vec<OpenCall> {
-    let open = asked.iter().enumerate().map(|(i, call)| {
-        let refusal = refusal(spec, i, call, made);
+    let cut_off = (reply.finish == FinishReason::Length).then(|| reply.tool_calls.len() - 1);
+    let open = reply.tool_calls.iter().enumerate().map(|(i, call)| {
+        let refusal = refusal(spec, i, call, made).or_else(|| {
+            let message = "the reply was cut off by its length limit before the call was complete";
+            let error = ToolError::new(ToolErrorKind::InvalidArguments, message);
+            (cut_off == Some(i)).then_some(error)
+        });
         if refusal.is_none() {
             made.push((call.name.clone(), call.arguments.clone()));
         }
@@ -136,6 +163,13 @@ fn refusal(
     if i >= calls_max {
         let message = format!("at most {calls_max} calls are made in one turn");
         return Some(ToolError::new(ToolErrorKind::Denied, message));
+    }
+    // What is not JSON stays a text, and every tool takes an object.
+    if let Value::String(text) = &call.arguments {
+        let why = serde_json::from_str::<Value>(text).err();
+        let why = why.map_or_else(|| "a text".to_owned(), |error| format!("no JSON: {error}"));
+        let message = format!("the arguments must be a JSON object, and are {why}");
+        return Some(ToolError::new(ToolErrorKind::InvalidArguments, message));
     }
     // Compared as values: two spellings of the same object are the same arguments.
     let is_same =

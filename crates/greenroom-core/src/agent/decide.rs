@@ -28,7 +28,7 @@ impl Machine {
         }
         match &self.phase {
             Phase::New | Phase::Calling { .. } | Phase::Done(_) => Vec::new(),
-            Phase::Ready { turn } if *turn > limits.turns_max || limits.attempts_max == 0 => {
+            Phase::Ready { turn } if *turn > self.turns_max() || limits.attempts_max == 0 => {
                 let why = format!("no answer after {} model calls", turn - 1);
                 self.finish_early(Some(Limit::ModelCalls), TaskFailureKind::Limit, why)
             }
@@ -36,6 +36,7 @@ impl Machine {
                 vec![Event::ModelCalled { turn: *turn, attempt: 1, delay: Duration::ZERO }]
             }
             Phase::Failed { turn, attempt, error } => self.after_failure(*turn, *attempt, error),
+            Phase::Shortening(shortening) => self.shorten(shortening),
             Phase::Tools { .. } => {
                 self.calls.iter().filter_map(|open| open.next(&self.spec)).collect()
             }
@@ -54,6 +55,8 @@ impl Machine {
     pub fn command(&self, event: &Event) -> Option<Command> {
         match event {
             Event::ModelCalled { .. } => self.call_model(),
+            Event::ModelReplied { .. } => self.refuse(),
+            Event::CompactionStarted { .. } => self.compact(),
             Event::ToolStarted { call, tool, arguments, .. } => {
                 let is_this = |open: &&super::calls::OpenCall| open.call.id == *call;
                 let open = self.calls.iter().find(is_this)?;
@@ -78,6 +81,7 @@ impl Machine {
     pub fn resume(&self) -> Resume {
         let mut resume = Resume::default();
         resume.commands.extend(self.call_model());
+        resume.commands.extend(self.compact());
         resume.commands.extend(self.report_result());
         if !matches!(self.phase, Phase::Tools { .. }) {
             return resume;
@@ -116,6 +120,12 @@ impl Machine {
     fn call_model(&self) -> Option<Command> {
         let Phase::Calling { turn, attempt, delay } = self.phase else { return None };
         Some(Command::CallModel { turn, attempt, delay, request: self.request(turn) })
+    }
+
+    /// What of a reply is refused because the agent may not have it, for whoever watches over that.
+    fn refuse(&self) -> Option<Command> {
+        let refused: Vec<_> = self.calls.iter().filter_map(|open| open.refused()).collect();
+        (!refused.is_empty()).then_some(Command::Refuse(refused))
     }
 
     fn report_result(&self) -> Option<Command> {
@@ -158,7 +168,12 @@ impl Machine {
     }
 
     /// Ends with what was found, or with a failure when nothing was.
-    fn finish_early(&self, limit: Option<Limit>, kind: TaskFailureKind, why: String) -> Vec<Event> {
+    pub(super) fn finish_early(
+        &self,
+        limit: Option<Limit>,
+        kind: TaskFailureKind,
+        why: String,
+    ) -> Vec<Event> {
         if self.passages.is_empty() {
             return self.fail(kind, why);
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::calls::{OpenCall, open_calls};
+use super::compaction::Shortening;
 use super::people::Inbox;
 use super::spec::AgentSpec;
 use crate::budget::{Limit, Usage};
@@ -17,6 +18,7 @@ use crate::model::{ChatReply, ChatRequest, FinishReason, ModelError, ModelErrorK
 use crate::output::{Unfit, judge};
 use crate::report::{Report, TaskFailure, TaskFailureKind};
 use crate::retriever::{Location, Passage};
+use crate::tool::ToolError;
 
 /// What the runtime is to do.
 #[derive(Debug, Clone)]
@@ -51,6 +53,18 @@ pub enum Command {
         /// How long the answer counts.
         patience: Duration,
     },
+    /// Ask the model for notes on the older part of its conversation. The answer is
+    /// [`Event::CompactionFinished`].
+    Compact {
+        /// The turn whose request was too long.
+        turn: u32,
+        /// The attempt.
+        attempt: u32,
+        /// What to ask.
+        request: ChatRequest,
+    },
+    /// Tell somebody who watches for it that calls were refused.
+    Refuse(Vec<(String, ToolError)>),
     /// Tell whoever gave the task what came of it.
     Report(Result<Report, TaskFailure>),
 }
@@ -75,6 +89,8 @@ pub(super) enum Phase {
     Calling { turn: u32, attempt: u32, delay: Duration },
     /// The model failed.
     Failed { turn: u32, attempt: u32, error: ModelError },
+    /// The conversation is too long for the model, and is made shorter.
+    Shortening(Shortening),
     /// Tools are to be called or at work.
     Tools { turn: u32 },
     /// The model gave its last word.
@@ -108,6 +124,14 @@ pub struct Machine {
     made: Vec<(String, Value)>,
     pub(super) objection: Option<Objection>,
     n_repairs: u32,
+    /// Turns in a row that asked for nothing but what cannot be called.
+    n_bad_turns: u32,
+    /// Messages in front: the agent's instructions, and what the task was given.
+    pub(super) n_instructions: usize,
+    pub(super) n_input: usize,
+    /// Attempts to shorten the conversation since the last reply, and turns that they added.
+    pub(super) n_shortened: u32,
+    pub(super) n_turns_more: u32,
     pub(super) passages: Vec<Passage>,
     places: BTreeSet<Location>,
     pub(super) usage: Usage,
@@ -127,6 +151,11 @@ impl Machine {
             made: Vec::new(),
             objection: None,
             n_repairs: 0,
+            n_bad_turns: 0,
+            n_instructions: 0,
+            n_input: 0,
+            n_shortened: 0,
+            n_turns_more: 0,
             passages: Vec::new(),
             places: BTreeSet::new(),
             usage: Usage::default(),
@@ -153,6 +182,15 @@ impl Machine {
                 if self.is_calling(*turn, Some(*attempt)) =>
             {
                 self.fold_failure(*turn, *attempt, error);
+            }
+            Event::CompactionStarted { turn, attempt } => {
+                self.fold_compaction_started(*turn, *attempt);
+            }
+            Event::CompactionFinished { turn, attempt, result } => {
+                self.fold_compaction_finished(*turn, *attempt, result);
+            }
+            Event::Compacted { turn, attempt, messages } => {
+                self.fold_compacted(*turn, *attempt, messages);
             }
             Event::ToolStarted { call, effect, .. } => {
                 let waiting = |open: &&mut OpenCall| {
@@ -203,10 +241,24 @@ impl Machine {
         &self.messages
     }
 
-    /// Tools are offered until the last turn, and not while a text is being repaired.
+    /// The conversation as another one can begin with it: every call has its outcome, those that were not
+    /// finished an error that says so.
+    #[must_use]
+    pub fn conversation(&self) -> Vec<Message> {
+        self.messages.iter().cloned().chain(self.calls.iter().map(OpenCall::closed)).collect()
+    }
+
+    /// The last turn. One whose request was too long for the model gave no answer, and takes none away.
+    pub(super) fn turns_max(&self) -> u32 {
+        self.spec.limits.turns_max.saturating_add(self.n_turns_more)
+    }
+
+    /// Tools are offered until the last turn, and not while a text is being repaired, nor to a model that
+    /// has called nothing but what cannot be called for too long.
     pub(super) fn offers_tools(&self, turn: u32) -> bool {
         let is_repair = self.objection.as_ref().is_some_and(|objection| objection.reply.is_some());
-        turn < self.spec.limits.turns_max && !is_repair
+        let is_able = self.n_bad_turns <= self.spec.limits.repairs_max;
+        turn < self.turns_max() && is_able && !is_repair
     }
 
     fn start(&mut self, input: &[Message]) {
@@ -214,6 +266,7 @@ impl Machine {
         if !self.spec.instructions.is_empty() {
             messages.push(Message::system(&*self.spec.instructions));
         }
+        (self.n_instructions, self.n_input) = (messages.len(), input.len());
         messages.extend_from_slice(input);
         self.phase = Phase::Ready { turn: 1 };
     }
@@ -235,10 +288,11 @@ impl Machine {
 
     fn fold_reply(&mut self, turn: u32, reply: &ChatReply) {
         self.usage.add(Usage { model_calls: 0, tool_calls: 0, ..reply.usage });
+        self.n_shortened = 0;
         if reply.tool_calls.is_empty() || !self.offers_tools(turn) {
             return self.fold_answer(turn, reply);
         }
-        self.calls = open_calls(&self.spec, turn, &reply.tool_calls, &mut self.made);
+        self.calls = open_calls(&self.spec, turn, reply, &mut self.made);
         let tool_calls = self.calls.iter().map(|open| open.call.clone()).collect();
         let (text, reasoning) = (reply.text.clone(), reply.reasoning.clone());
         let message = Message::Assistant { text, reasoning, tool_calls };
@@ -276,8 +330,12 @@ impl Machine {
         }
     }
 
-    /// A reply that was no reply is repaired, every other failure is for [`Machine::decide`].
+    /// A conversation that is too long is shortened, and a reply that was no reply is repaired. Every other
+    /// failure is for [`Machine::decide`].
     fn fold_failure(&mut self, turn: u32, attempt: u32, error: &ModelError) {
+        if error.kind == ModelErrorKind::ContextLength {
+            return self.fold_too_long(turn, error);
+        }
         let unfit = Unfit::Misfit(error.message.clone());
         let objection = Objection { reply: None, unfit };
         let is_repairable = error.kind == ModelErrorKind::InvalidReply;
@@ -288,10 +346,10 @@ impl Machine {
 
     /// Sends a reply back, or hands the objection back when no repair is left.
     fn object(&mut self, turn: u32, objection: Objection) -> Result<(), Objection> {
-        let limits = &self.spec.limits;
         let last = self.objection.as_ref().map(|last| &last.unfit);
         let may_be_repaired = objection.unfit.may_be_repaired(last);
-        if !may_be_repaired || self.n_repairs >= limits.repairs_max || turn >= limits.turns_max {
+        let has_more = self.n_repairs < self.spec.limits.repairs_max && turn < self.turns_max();
+        if !may_be_repaired || !has_more {
             return Err(objection);
         }
         self.n_repairs += 1;
@@ -309,6 +367,8 @@ impl Machine {
         if self.calls.iter().any(|open| open.outcome.is_none()) {
             return;
         }
+        let is_bad = self.calls.iter().all(OpenCall::could_not_be_called);
+        self.n_bad_turns = if is_bad { self.n_bad_turns + 1 } else { 0 };
         // Outcomes join the conversation in the order of the calls, whatever order they came in.
         for OpenCall { call, outcome, .. } in std::mem::take(&mut self.calls) {
             let Some(outcome) = outcome else { continue };

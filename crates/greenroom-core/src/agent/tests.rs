@@ -1,5 +1,6 @@
 //! The agent's machine, driven as the runtime drives it, by scripted models and tools.
 
+mod compaction;
 mod crash;
 mod endings;
 mod people;

@@ -134,6 +134,32 @@ pub enum Event {
         /// Why.
         error: ModelError,
     },
+    /// Intent: a model is asked for notes that stand for the older part of a conversation, because the
+    /// whole does not fit its context.
+    CompactionStarted {
+        /// The turn whose request was too long.
+        turn: u32,
+        /// The attempt, counted from 1 since the model's last reply.
+        attempt: u32,
+    },
+    /// The notes are there, or will not be.
+    CompactionFinished {
+        /// The turn.
+        turn: u32,
+        /// The attempt.
+        attempt: u32,
+        /// What the model answered. Nothing of a failure is ever told to a model.
+        result: Result<ChatReply, ModelError>,
+    },
+    /// A conversation was replaced by a shorter one.
+    Compacted {
+        /// The turn whose request was too long. The next one is another turn.
+        turn: u32,
+        /// The attempt.
+        attempt: u32,
+        /// The whole conversation from now on, without the agent's instructions.
+        messages: Vec<Message>,
+    },
     /// Intent: a tool is called.
     ToolStarted {
         /// The call.
@@ -258,6 +284,28 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    /// What is stored must be readable by every later version.
+    #[test]
+    fn the_events_of_a_compaction_are_written_as_they_always_were() {
+        let error = ModelError::new(crate::model::ModelErrorKind::ContextLength, "m", "too long");
+        let (turn, attempt) = (3, 1);
+        let events = [
+            Event::CompactionStarted { turn, attempt },
+            Event::CompactionFinished { turn, attempt, result: Ok(ChatReply::text("notes")) },
+            Event::CompactionFinished { turn, attempt: 2, result: Err(error) },
+            Event::Compacted { turn, attempt, messages: vec![Message::user("go")] },
+        ];
+        let golden = concat!(
+            r#"[{"kind":"compaction_started","turn":3,"attempt":1},"#,
+            r#"{"kind":"compaction_finished","turn":3,"attempt":1,"result":{"Ok":{"text":"notes","finish":"stop","usage":{"model_calls":0,"input_tokens":0,"output_tokens":0,"tool_calls":0}}}},"#,
+            r#"{"kind":"compaction_finished","turn":3,"attempt":2,"result":{"Err":{"kind":"context_length","model":"m","message":"too long"}}},"#,
+            r#"{"kind":"compacted","turn":3,"attempt":1,"messages":[{"role":"user","text":"go"}]}]"#,
+        );
+        assert_eq!(serde_json::to_string(&events).expect("it is text"), golden);
+        let read: Vec<Event> = serde_json::from_str(golden).expect("it reads back");
+        assert_eq!(read, events);
+    }
 
     /// What is stored must be readable by every later version.
     #[test]

@@ -10,15 +10,21 @@ impl ChatRequest {
     /// provider's count settles it.
     #[must_use]
     pub fn input_tokens_estimated(&self) -> u64 {
-        let n_bytes: usize = self.messages.iter().map(text_len).sum();
-        n_bytes as u64 / 4
+        messages_len(&self.messages) as u64 / 4
     }
+}
+
+/// How many bytes of text messages have, roughly.
+pub(crate) fn messages_len(messages: &[Message]) -> usize {
+    messages.iter().map(text_len).sum()
 }
 
 fn text_len(message: &Message) -> usize {
     match message {
-        Message::System { text } | Message::User { text, .. } | Message::Assistant { text, .. } => {
-            text.len()
+        Message::System { text } | Message::User { text, .. } => text.len(),
+        Message::Assistant { text, tool_calls, .. } => {
+            let called = tool_calls.iter().map(|call| call.name.len() + json_len(&call.arguments));
+            text.len() + called.sum::<usize>()
         }
         // The outcome's JSON is about as long as what it was parsed from; counting it exactly would
         // serialise every passage again on each turn.

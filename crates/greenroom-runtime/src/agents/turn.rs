@@ -92,6 +92,11 @@ pub(crate) enum TurnMessage {
         attempt: u32,
         result: ModelResult,
     },
+    Noted {
+        turn: u32,
+        attempt: u32,
+        result: ModelResult,
+    },
     ToolDone {
         call: CallId,
         outcome: ToolOutcome,
@@ -220,6 +225,10 @@ impl JournalledActor for TurnAgent {
             Command::CallModel { turn, attempt, delay, request } => {
                 self.call_model(turn, attempt, delay, request, context);
             }
+            Command::Compact { turn, attempt, request } => {
+                self.compact(turn, attempt, request, context);
+            }
+            Command::Refuse(calls) => self.tell_of_refusals(&calls, context),
             Command::CallTool { call, tool, arguments, looks_first } => {
                 self.call_tool(call, &tool, arguments, looks_first, context);
             }
@@ -252,6 +261,10 @@ impl Actor for TurnAgent {
             TurnMessage::Stored(stored) => return self.stored(stored, context),
             TurnMessage::Replied { turn, attempt, result } => {
                 self.replied(*turn, *attempt, result);
+            }
+            TurnMessage::Noted { turn, attempt, result } => {
+                let (turn, attempt, result) = (*turn, *attempt, self.result_of(result));
+                self.journalled.record(Event::CompactionFinished { turn, attempt, result });
             }
             TurnMessage::ToolDone { call, outcome } => {
                 let (call, outcome) = (call.clone(), outcome.clone());
@@ -286,6 +299,7 @@ impl fmt::Debug for TurnMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Stored(_) => "Stored",
+            Self::Noted { .. } => "Noted",
             Self::Replied { .. } => "Replied",
             Self::ToolDone { .. } => "ToolDone",
             Self::DeadlineOver => "DeadlineOver",

@@ -16,10 +16,13 @@ use crate::report::{Report, TaskFailure};
 use crate::tool::{EffectClass, ToolError, ToolErrorKind, ToolSpec};
 
 pub(super) type Result = std::result::Result<Report, TaskFailure>;
-type Reply = std::result::Result<ChatReply, ModelError>;
+pub(super) type Reply = std::result::Result<ChatReply, ModelError>;
 
 /// A model: what it says on a turn and an attempt.
 pub(super) type Model<'a> = dyn Fn(u32, u32) -> Reply + 'a;
+
+/// A model that reads what it is asked: a request, and the turn, or the attempt when it is asked for notes.
+pub(super) type Reader<'a> = dyn Fn(&ChatRequest, u32) -> Reply + 'a;
 
 pub(super) fn tool_spec(name: &str, effect: EffectClass) -> ToolSpec {
     let (description, parameters) = (String::new(), json!({}));
@@ -71,7 +74,9 @@ pub(super) struct Crash {
 
 pub(super) struct Simulation<'a> {
     spec: Arc<AgentSpec>,
-    model: &'a Model<'a>,
+    model: Option<&'a Model<'a>>,
+    /// What reads its requests instead, and what writes notes.
+    readers: Option<(&'a Reader<'a>, &'a Reader<'a>)>,
     machine: Machine,
     pub(super) journal: Vec<Event>,
     in_flight: Vec<Command>,
@@ -81,6 +86,7 @@ pub(super) struct Simulation<'a> {
     /// Every tool call that took effect, in order.
     pub(super) effects: Vec<CallId>,
     pub(super) requests: Vec<ChatRequest>,
+    pub(super) notes_requests: Vec<ChatRequest>,
     pub(super) delays: Vec<Duration>,
     pub(super) reported: Vec<Result>,
     /// What a person says to each question.
@@ -91,8 +97,22 @@ pub(super) struct Simulation<'a> {
 
 impl<'a> Simulation<'a> {
     pub(super) fn new(spec: AgentSpec, model: &'a Model<'a>) -> Self {
+        Self::with(spec, Some(model), None)
+    }
+
+    /// A model that reads what it is asked, and writes notes in another way.
+    pub(super) fn reading(spec: AgentSpec, model: &'a Reader<'a>, notes: &'a Reader<'a>) -> Self {
+        Self::with(spec, None, Some((model, notes)))
+    }
+
+    fn with(
+        spec: AgentSpec,
+        model: Option<&'a Model<'a>>,
+        readers: Option<(&'a Reader<'a>, &'a Reader<'a>)>,
+    ) -> Self {
         let spec = Arc::new(spec);
         Self {
+            readers,
             machine: Machine::new(Arc::clone(&spec), 7),
             spec,
             model,
@@ -102,6 +122,7 @@ impl<'a> Simulation<'a> {
             crashes: BTreeSet::new(),
             effects: Vec::new(),
             requests: Vec::new(),
+            notes_requests: Vec::new(),
             delays: Vec::new(),
             reported: Vec::new(),
             person: |_| Decision::Approved,
@@ -166,20 +187,39 @@ impl<'a> Simulation<'a> {
                 self.delays.push(delay);
                 self.in_flight.push(command);
             }
+            Command::Compact { ref request, .. } => {
+                self.notes_requests.push(request.clone());
+                self.in_flight.push(command);
+            }
             Command::CallTool { .. } => self.in_flight.push(command),
             Command::AwaitPerson { ref call, .. } => {
                 self.asked.push(call.clone());
                 self.in_flight.push(command);
             }
+            Command::Refuse(_) => {}
+        }
+    }
+
+    fn reply(&self, request: &ChatRequest, turn: u32, attempt: u32) -> Reply {
+        match (self.model, self.readers) {
+            (Some(model), _) => model(turn, attempt),
+            (None, Some((model, _))) => model(request, turn),
+            (None, None) => unreachable!("there is a model"),
         }
     }
 
     fn finish(&mut self, command: Command) -> Event {
         match command {
-            Command::CallModel { turn, attempt, .. } => match (self.model)(turn, attempt) {
-                Ok(reply) => Event::ModelReplied { turn, reply },
-                Err(error) => Event::ModelFailed { turn, attempt, error },
-            },
+            Command::CallModel { turn, attempt, request, .. } => {
+                match self.reply(&request, turn, attempt) {
+                    Ok(reply) => Event::ModelReplied { turn, reply },
+                    Err(error) => Event::ModelFailed { turn, attempt, error },
+                }
+            }
+            Command::Compact { turn, attempt, request } => {
+                let (_, notes) = self.readers.expect("somebody writes notes");
+                Event::CompactionFinished { turn, attempt, result: notes(&request, attempt) }
+            }
             Command::AwaitPerson { call, .. } => {
                 let decision = (self.person)(&call);
                 Event::PersonAnswered { call, decision, by: "p".into() }
@@ -190,7 +230,7 @@ impl<'a> Simulation<'a> {
                 }
                 Event::ToolFinished { call, outcome: outcome(&tool, &arguments) }
             }
-            Command::Report(_) => unreachable!("a report is not in flight"),
+            Command::Report(_) | Command::Refuse(_) => unreachable!("it is not in flight"),
         }
     }
 
@@ -202,7 +242,7 @@ impl<'a> Simulation<'a> {
                 let _ = self.finish(command);
             }
         }
-        self.machine = Machine::new(Arc::clone(&self.spec), 7);
+        self.machine = self.fresh();
         self.journal.iter().for_each(|event| self.machine.apply(event));
         let resume = self.machine.resume();
         // A crash during the recovery starts another one.
@@ -217,6 +257,11 @@ impl<'a> Simulation<'a> {
 
     pub(super) fn machine(&self) -> &Machine {
         &self.machine
+    }
+
+    /// A machine that has seen nothing of it.
+    pub(super) fn fresh(&self) -> Machine {
+        Machine::new(Arc::clone(&self.spec), 7)
     }
 
     /// The outcomes of tool calls in the order of the conversation.

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::simulation::{Simulation, call, spec};
-use crate::agent::{AgentSpec, Machine, TurnLimits};
+use super::simulation::{Simulation, call, check_history, spec};
+use crate::agent::{AgentSpec, Command, Machine, TurnLimits};
 use crate::budget::Usage;
 use crate::journal::Event;
 use crate::message::{Message, ToolCall, ToolOutcome};
-use crate::model::{ChatReply, ModelError, ModelErrorKind};
+use crate::model::{ChatReply, FinishReason, ModelError, ModelErrorKind};
 use crate::report::{Report, TaskFailure, TaskFailureKind};
 use crate::tool::{EffectClass, ToolError, ToolErrorKind};
 
@@ -105,7 +105,7 @@ fn fi27_ids_of_calls_are_our_own() {
 #[test]
 fn an_unknown_tool_is_answered_with_the_list_and_never_called() {
     let model = |turn, _| {
-        let wrong = [call("fly", json!({})), call("put", json!("not what the schema says"))];
+        let wrong = [call("fly", json!({})), call("put", json!({ "not": "what the schema says" }))];
         Ok(if turn == 1 { ChatReply::calls(wrong) } else { ChatReply::text("ok") })
     };
     let done = Simulation::new(spec(), &model).run();
@@ -121,11 +121,97 @@ fn an_unknown_tool_is_answered_with_the_list_and_never_called() {
     let passed = Event::ToolStarted {
         call: "1-2".into(),
         tool: "put".into(),
-        arguments: json!("not what the schema says"),
+        arguments: json!({ "not": "what the schema says" }),
         effect: EffectClass::Idempotent,
     };
     assert!(done.journal.contains(&passed));
     assert_eq!(done.effects, ["1-2".into()]);
+}
+
+/// A model that writes calls which cannot be made, so many turns in a row.
+#[track_caller]
+fn check_bad_calls(n_bad: u32, n_tools: &[usize], n_effects: usize) {
+    let model = |turn, _| {
+        let bad = [call("put", json!("{\"n\": ")), call("fly", json!({}))];
+        Ok(match turn {
+            turn if turn <= n_bad => ChatReply::calls(bad),
+            turn if turn == n_bad + 1 => ChatReply::calls([call("put", json!(1))]),
+            _ => ChatReply::text("ok"),
+        })
+    };
+    let done = Simulation::new(spec(), &model).run();
+    let offered: Vec<_> = done.requests.iter().map(|request| request.tools.len()).collect();
+    assert_eq!((&offered[..], done.effects.len()), (n_tools, n_effects));
+    assert_eq!(done.result().as_ref().map(|report| report.text.as_str()), Ok("ok"));
+}
+
+#[test]
+fn fi25_arguments_that_are_no_json_are_answered_so_often_and_then_tools_are_gone() {
+    check_bad_calls(1, &[5, 5, 5], 1);
+    check_bad_calls(2, &[5, 5, 5, 5], 1);
+    // After two repairs the model must answer, whatever it would like to call.
+    check_bad_calls(3, &[5, 5, 5, 0, 0], 0);
+    // A turn that gets something done gives it its tries back.
+    let model = |turn, _| {
+        let n = if turn % 3 == 0 { json!(turn) } else { json!("no JSON") };
+        Ok(if turn < 8 { ChatReply::calls([call("put", n)]) } else { ChatReply::text("ok") })
+    };
+    let done = Simulation::new(spec(), &model).run();
+    assert_eq!(done.effects, ["3-1".into(), "6-1".into()]);
+    let refused = done.outcomes().into_iter().filter(|(_, kind)| kind.is_some());
+    assert!(refused.clone().all(|(_, kind)| kind == Some(ToolErrorKind::InvalidArguments)));
+    assert_eq!(refused.count(), 5);
+}
+
+#[test]
+fn fi25_a_call_that_was_cut_off_is_not_made() {
+    let model = |turn, _| {
+        let calls = ChatReply::calls([call("put", json!(1)), call("pay", json!({}))]);
+        Ok(match turn {
+            1 => ChatReply { finish: FinishReason::Length, ..calls },
+            _ => ChatReply::text("ok"),
+        })
+    };
+    let done = Simulation::new(spec(), &model).run();
+    assert_eq!(done.outcomes(), [("1-1", None), ("1-2", Some(ToolErrorKind::InvalidArguments))]);
+    assert_eq!(done.effects, ["1-1".into()]);
+}
+
+#[test]
+fn fi26_what_an_agent_may_not_have_is_told_to_whoever_watches() {
+    let model = |turn, _| {
+        let calls = [call("fly", json!({})), call("put", json!("no JSON")), call("put", json!(1))];
+        Ok(if turn == 1 { ChatReply::calls(calls) } else { ChatReply::text("ok") })
+    };
+    let done = Simulation::new(spec(), &model).run();
+    let mut machine = done.fresh();
+    let mut refused = Vec::new();
+    for event in &done.journal {
+        machine.apply(event);
+        if let Some(Command::Refuse(calls)) = machine.command(event) {
+            refused.extend(calls.into_iter().map(|(tool, error)| (tool, error.kind)));
+        }
+    }
+    assert_eq!(refused, [("fly".to_owned(), ToolErrorKind::NotFound)]);
+}
+
+#[test]
+fn u01_u02_a_conversation_that_was_cut_off_keeps_what_was_finished() {
+    let model = |_, _| Ok(ChatReply::calls([1, 2, 3].map(|n| call("put", json!(n)))));
+    let mut simulation = Simulation::new(spec(), &model);
+    simulation.order = vec![0, 1];
+    let input = vec![Message::user("go")];
+    simulation.record(vec![Event::TaskStarted { agent: "a".into(), input, config: 0 }]);
+    // The model is called and replies, three calls begin, and the second one finishes.
+    for _ in 0..4 {
+        assert!(simulation.step());
+    }
+    let conversation = simulation.machine().conversation();
+    check_history(&conversation);
+    let is_ok =
+        |message: &Message| matches!(message, Message::Tool { outcome: ToolOutcome::Ok(_), .. });
+    assert_eq!(conversation[2..].iter().map(is_ok).collect::<Vec<_>>(), [false, true, false]);
+    assert_eq!(simulation.machine().messages().len(), 2);
 }
 
 #[track_caller]

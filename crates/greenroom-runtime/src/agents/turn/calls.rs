@@ -7,7 +7,7 @@ use greenroom_core::budget::{Ledger, Limit, Usage};
 use greenroom_core::ids::CallId;
 use greenroom_core::journal::Event;
 use greenroom_core::message::ToolOutcome;
-use greenroom_core::model::{Caller, ChatRequest, ModelError, ModelErrorKind, converse};
+use greenroom_core::model::{Caller, ChatReply, ChatRequest, ModelError, ModelErrorKind, converse};
 use greenroom_core::retriever::{Query, fuse};
 use greenroom_core::tool::{ToolContext, ToolError, ToolErrorKind, idempotency_key};
 use serde_json::Value;
@@ -33,19 +33,12 @@ impl TurnAgent {
         mut request: ChatRequest,
         context: &Context<'_, Self>,
     ) {
-        let estimate = request.input_tokens_estimated();
-        let reservation = match Reservation::take(&self.setup.ledger, estimate) {
-            Ok(reservation) => reservation,
-            Err(limit) => {
-                self.journalled.record(Event::LimitReached { limit });
-                return;
-            }
-        };
+        let Some(reservation) = self.reserve(&request) else { return };
         self.step(|| format!("turn {turn}: asking {}", self.setup.model.name()), context);
         let (model, events) = (Arc::clone(&self.setup.model), self.setup.events.clone());
         let (agent, is_answer) = (self.id(), self.setup.is_answer);
         let deadline = delay.saturating_add(self.setup.timeouts.model);
-        request.caller = self.caller(turn, attempt, deadline);
+        request.caller = self.caller(attempt, &format!("{turn}"), deadline);
         let progress = context.progress();
         let call = async move {
             if !delay.is_zero() {
@@ -66,36 +59,88 @@ impl TurnAgent {
         context.shielded("model", deadline, call, message);
     }
 
+    /// Asks for notes. They are no answer, so nobody who watches is shown their text.
+    pub(super) fn compact(
+        &mut self,
+        turn: u32,
+        attempt: u32,
+        mut request: ChatRequest,
+        context: &Context<'_, Self>,
+    ) {
+        let Some(reservation) = self.reserve(&request) else { return };
+        self.step(|| format!("turn {turn}: shortening the conversation, try {attempt}"), context);
+        let deadline = self.setup.timeouts.model;
+        // Each attempt is another request, so none of them is a retry.
+        request.caller = self.caller(1, &format!("{turn}/notes-{attempt}"), deadline);
+        let (model, progress) = (Arc::clone(&self.setup.model), context.progress());
+        let call = async move {
+            let reply = converse(&*model, request, |_| progress.made()).await;
+            reservation.settle(reply.as_ref().ok().map(|reply| reply.usage));
+            reply
+        };
+        let message = move |result| TurnMessage::Noted { turn, attempt, result };
+        context.shielded("notes", deadline, call, message);
+    }
+
+    /// A model call's place in the budget; records the limit when there is none.
+    fn reserve(&mut self, request: &ChatRequest) -> Option<Reservation> {
+        match Reservation::take(&self.setup.ledger, request.input_tokens_estimated()) {
+            Ok(reservation) => Some(reservation),
+            Err(limit) => {
+                self.journalled.record(Event::LimitReached { limit });
+                None
+            }
+        }
+    }
+
     /// What the model, and the limits around it, are told of this agent. A call keeps its key in every
     /// try and across crashes.
-    fn caller(&self, turn: u32, attempt: u32, deadline: Duration) -> Caller {
+    fn caller(&self, attempt: u32, call: &str, deadline: Duration) -> Caller {
         let stream = &self.setup.stream;
         let tasks = stream.path().split('/').filter(|task| !task.is_empty());
         Caller {
             run: stream.run(),
             depth: u32::try_from(tasks.count()).unwrap_or(u32::MAX),
             attempt,
-            idempotency_key: Some(format!("{stream}/{turn}").into()),
+            idempotency_key: Some(format!("{stream}/{call}").into()),
             deadline: Some(self.setup.clock.now().after(deadline)),
         }
     }
 
     pub(super) fn replied(&mut self, turn: u32, attempt: u32, result: &ModelResult) {
-        let model = self.setup.model.name();
-        let result = match result {
+        self.journalled.record(match self.result_of(result) {
+            Ok(reply) => Event::ModelReplied { turn, reply },
+            Err(error) => Event::ModelFailed { turn, attempt, error },
+        });
+    }
+
+    /// What came of a model call, as the journal holds it.
+    pub(super) fn result_of(&self, result: &ModelResult) -> Result<ChatReply, ModelError> {
+        match result {
             Ok(result) => result.clone(),
             Err(error) => {
                 let kind = match error {
                     EffectError::TimedOut(_) => ModelErrorKind::Timeout,
                     _ => ModelErrorKind::Unavailable,
                 };
-                Err(ModelError::new(kind, model, error.to_string()))
+                Err(ModelError::new(kind, self.setup.model.name(), error.to_string()))
             }
-        };
-        self.journalled.record(match result {
-            Ok(reply) => Event::ModelReplied { turn, reply },
-            Err(error) => Event::ModelFailed { turn, attempt, error },
-        });
+        }
+    }
+
+    /// A model that asks for what its agent may not have is wrong, or is being misled.
+    pub(super) fn tell_of_refusals(
+        &self,
+        calls: &[(String, ToolError)],
+        context: &Context<'_, Self>,
+    ) {
+        for (tool, error) in calls {
+            // The name is the model's: of any length, and with any signs.
+            let tool: String = tool.chars().take(64).collect();
+            tracing::warn!(target: "greenroom::security", agent = %self.setup.spec.id, ?tool,
+                kind = %error.kind, "a call was refused");
+            self.step(|| format!("{tool:?} was refused: {}", error.kind), context);
+        }
     }
 
     pub(super) fn call_tool(

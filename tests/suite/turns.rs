@@ -215,7 +215,7 @@ async fn fi25_u18_malformed_arguments_and_panicking_tools_end_no_run() {
             _ => None,
         })
         .collect();
-    ended.sort();
+    ended.sort_by(|(left, _), (right, _)| left.cmp(right));
     let expect = [
         ("1-1", Some(ToolErrorKind::InvalidArguments)),
         ("1-2", Some(ToolErrorKind::InvalidArguments)),

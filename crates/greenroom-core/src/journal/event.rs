@@ -262,6 +262,7 @@ impl Event {
         match self {
             Self::ModelReplied { .. }
             | Self::ModelFailed { .. }
+            | Self::CompactionFinished { .. }
             | Self::TaskReported { .. }
             | Self::TaskFailed { .. } => true,
             Self::ToolFinished { outcome: ToolOutcome::Error(error), .. } => {

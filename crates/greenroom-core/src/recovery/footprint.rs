@@ -48,8 +48,11 @@ impl Footprint {
         for recorded in events {
             self.n_results += u64::from(recorded.event.is_result());
             match &recorded.event {
-                Event::ModelCalled { .. } => self.spent.model_calls += 1,
-                Event::ModelReplied { reply, .. } => {
+                Event::ModelCalled { .. } | Event::CompactionStarted { .. } => {
+                    self.spent.model_calls += 1;
+                }
+                Event::ModelReplied { reply, .. }
+                | Event::CompactionFinished { result: Ok(reply), .. } => {
                     self.spent.add(Usage { model_calls: 0, tool_calls: 0, ..reply.usage });
                 }
                 Event::ToolStarted { .. } => self.spent.tool_calls += 1,

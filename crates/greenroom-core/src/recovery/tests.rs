@@ -68,6 +68,19 @@ fn boots_are_counted_until_something_comes_in() {
 }
 
 #[test]
+fn notes_are_paid_for_and_are_progress() {
+    let (turn, attempt) = (2, 1);
+    let usage = Usage { input_tokens: 7, output_tokens: 3, ..Usage::default() };
+    let result = Ok(ChatReply { usage, ..ChatReply::text("notes") });
+    let asked = || [called(), replied(), Event::CompactionStarted { turn, attempt }];
+    let noted = Event::CompactionFinished { turn, attempt, result };
+    let spent = Footprint::of_root(&stored(asked().into_iter().chain([noted.clone()]))).spent();
+    let expect = Usage { model_calls: 2, input_tokens: 17, output_tokens: 8, ..Usage::default() };
+    assert_eq!(spent, expect);
+    check_boot(asked().into_iter().chain([claimed(2, 1), noted]), 1);
+}
+
+#[test]
 fn an_orderly_end_counts_as_no_death() {
     check_boot([called(), claimed(3, 0), Event::RunReleased], 1);
 }

@@ -65,6 +65,8 @@ pub(in crate::wire) struct Decode {
     reply: Assembly,
     /// What the model said instead of a reply.
     was_refused: bool,
+    /// Nothing was streamed: each call is there as a whole, so its place is its index.
+    is_whole: bool,
 }
 
 impl Dialect for Decode {
@@ -77,6 +79,7 @@ impl Dialect for Decode {
     }
 
     fn whole(&mut self, body: &str, out: &mut Vec<ChatEvent>) -> Result<ChatReply, Fault> {
+        self.is_whole = true;
         self.chunk(parse(body)?, out)?;
         self.end()
     }
@@ -130,7 +133,7 @@ impl Decode {
             self.was_refused = true;
             self.reply.text(&refusal, out);
         }
-        for call in delta.tool_calls.into_iter().flatten() {
+        for (at, call) in (0..).zip(delta.tool_calls.into_iter().flatten()) {
             let function = call.function.as_ref();
             let arguments = function.and_then(|function| function.arguments.as_ref());
             let arguments = match arguments {
@@ -138,7 +141,7 @@ impl Decode {
                 Some(arguments) => spelling::arguments_text(arguments),
             };
             let piece = CallPiece {
-                index: call.index,
+                index: call.index.or(self.is_whole.then_some(at)),
                 id: call.id.as_deref().unwrap_or_default(),
                 name: function.and_then(|function| function.name.as_deref()).unwrap_or_default(),
                 arguments: &arguments,

@@ -150,6 +150,17 @@ fn fi27_ids_are_made_whole() {
 }
 
 #[test]
+fn fi27_calls_of_one_id_stay_apart_in_a_reply_that_was_not_streamed() {
+    let call = |p: &str| json!({ "id": "dup", "function": { "name": "f", "arguments": p } });
+    let message = json!({ "content": null, "tool_calls": [call("{\"p\":1}"), call("{\"p\":2}")] });
+    let choice = json!({ "index": 0, "message": message, "finish_reason": "tool_calls" });
+    let calls = reply(WIRE, json!({ "choices": [choice] }).to_string()).tool_calls;
+    let arguments: Vec<_> = calls.iter().map(|call| call.arguments.clone()).collect();
+    assert_eq!(arguments, [json!({ "p": 1 }), json!({ "p": 2 })]);
+    assert_ne!(calls[0].id, calls[1].id);
+}
+
+#[test]
 fn fi25_arguments_that_are_no_json_stay_text_and_the_reply_stands() {
     let body = pieces(&[(Some(0), "a", "f", "{\"x\": tru"), (Some(1), "b", "g", "")]);
     check_calls(&body, [("a", "f", json!("{\"x\": tru")), ("b", "g", json!({}))]);

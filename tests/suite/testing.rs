@@ -8,6 +8,7 @@ use greenroom_core::agent::TurnLimits;
 use greenroom_core::journal::MemoryJournal;
 use greenroom_core::message::{Message, ToolCall};
 use greenroom_core::model::{ChatEvent, ChatModel as _, ChatRequest, ModelErrorKind};
+use greenroom_models::cassette::{Cassette, CassetteMode};
 use greenroom_models::http::{Providers, Settings};
 use greenroom_models::resilience::{Governor, GovernorSpec, ResilienceSpec, resilient};
 use greenroom_runtime::{Actor, Context, Failure, Runtime};
@@ -89,6 +90,23 @@ async fn a_provider_on_this_machine_fails_as_it_is_told_to() -> Outcome {
     let events: Vec<_> = events.collect().await;
     let Some(Ok(ChatEvent::Finished(reply))) = events.last() else { panic!("{plan}") };
     assert_eq!((reply.text.as_str(), server.requests().len()), ("64.", 3));
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cassette_replays_what_was_recorded() -> Outcome {
+    let directory = tempfile::TempDir::new()?;
+    let path = directory.path().join("clerk.jsonl");
+    let runtime = Runtime::builder().seed(7).start().await?;
+    let model = ScriptedModel::new([ScriptedReply::text("64.")]);
+    let cassette = Cassette::open(&path, CassetteMode::Record)?;
+    let agent = runtime.agent("clerk").model(cassette.model(model)).build()?;
+    assert_eq!(agent.run("8 * 8?").await?, "64.");
+    let cassette = Cassette::open(&path, CassetteMode::Replay)?;
+    let agent = runtime.agent("clerk-2").model(cassette.player("scripted")).build()?;
+    assert_eq!(agent.run("8 * 8?").await?, "64.");
+    assert_eq!(cassette.unused(), [] as [usize; 0]);
+    runtime.shutdown().await;
     Ok(())
 }
 

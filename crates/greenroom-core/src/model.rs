@@ -223,6 +223,7 @@ impl ModelError {
 /// | `Auth` | no | 401, 403, no key |
 /// | `InvalidRequest` | no | other 4xx |
 /// | `Quota` | no | 402, spend limit |
+/// | `Offline` | no | a real call where none is allowed, as in a test |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -249,6 +250,8 @@ pub enum ModelErrorKind {
     InvalidRequest,
     /// The account's money or quota is used up.
     Quota,
+    /// The call would leave this machine, which is forbidden.
+    Offline,
 }
 
 impl ModelErrorKind {
@@ -273,6 +276,7 @@ impl fmt::Display for ModelErrorKind {
             Self::Auth => "not authorised",
             Self::InvalidRequest => "invalid request",
             Self::Quota => "quota used up",
+            Self::Offline => "real calls forbidden",
         })
     }
 }

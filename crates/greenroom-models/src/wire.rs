@@ -337,6 +337,8 @@ impl Decoder {
                     None => return Ok(()),
                 },
                 Framing::Events(events) => match events.next(&mut bytes)? {
+                    // Some gateways keep connections alive with events that say nothing.
+                    Some(data) if data.trim().is_empty() => Step::More,
                     Some(data) => self.dialect.read(&data, out)?,
                     None => return Ok(()),
                 },

@@ -68,5 +68,8 @@ fn tls(settings: &Settings) -> Result<ClientConfig, SetupError> {
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("the provider knows the usual versions of TLS");
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
+    let mut config = config.with_root_certificates(roots).with_no_client_auth();
+    // A client that is given its TLS offers what that offers: without this, HTTP/2 would never be spoken.
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
 }

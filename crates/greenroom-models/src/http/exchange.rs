@@ -1,6 +1,7 @@
 //! One request and its response, and what goes wrong between them.
 
 use std::error::Error;
+use std::net::IpAddr;
 use std::{io, iter};
 
 use greenroom_core::model::{ModelError, ModelErrorKind, ResponseMeta};
@@ -28,6 +29,8 @@ pub(super) struct Endpoint {
     pub(super) is_of_our_table: bool,
     /// The model's name as it was written, for screens and errors.
     pub(super) name: String,
+    /// Whether calls that leave this machine are forbidden.
+    pub(super) is_offline: bool,
 }
 
 /// A response that is a reply as far as its head says.
@@ -43,6 +46,10 @@ impl Endpoint {
         body: Vec<u8>,
         idempotency_key: Option<&str>,
     ) -> Result<Accepted, (Option<ResponseMeta>, ModelError)> {
+        if self.is_offline && !self.is_on_this_machine() {
+            let message = format!("real calls are forbidden here, and {} is one", self.origin());
+            return Err((None, self.error(ModelErrorKind::Offline, message)));
+        }
         let mut headers = self.headers.clone();
         let key = idempotency_key.and_then(|key| HeaderValue::try_from(key).ok());
         headers.extend(key.map(|key| (HeaderName::from_static("idempotency-key"), key)));
@@ -53,7 +60,10 @@ impl Endpoint {
         };
         let meta = {
             let head = header(&response);
-            headers::meta(&head, headers::date(&head))
+            let meta = headers::meta(&head, headers::date(&head));
+            // Nothing that comes back is shown as it came.
+            let request_id = meta.request_id.map(|id| self.cleaned(&id));
+            ResponseMeta { request_id, ..meta }
         };
         match self.check(response).await {
             Ok(response) => Ok(Accepted { response, meta }),
@@ -120,6 +130,7 @@ impl Endpoint {
                 format!("{}, and redirects (here to {host}) are not followed", error.message);
         }
         error.message = self.cleaned(&error.message);
+        error.request_id = error.request_id.map(|id| self.cleaned(&id));
         error
     }
 
@@ -159,6 +170,11 @@ impl Endpoint {
     /// A text without the key, whatever was made of it on the way.
     pub(super) fn cleaned(&self, text: &str) -> String {
         self.secret.as_ref().map_or_else(|| text.to_owned(), |secret| secret.redact(text))
+    }
+
+    fn is_on_this_machine(&self) -> bool {
+        let host = self.url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
     }
 
     /// Whom the request was for, without its path.

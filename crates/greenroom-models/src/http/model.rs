@@ -182,7 +182,11 @@ impl Exchange {
         if let Err(error) = read {
             self.ready.push_back(Err(ModelError {
                 message: self.model.endpoint.cleaned(&error.message),
-                request_id: error.request_id.clone().or_else(|| self.request_id.clone()),
+                request_id: error
+                    .request_id
+                    .as_deref()
+                    .map(|id| self.model.endpoint.cleaned(id))
+                    .or_else(|| self.request_id.clone()),
                 is_partial: self.was_shown,
                 ..error
             }));

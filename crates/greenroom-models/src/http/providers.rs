@@ -140,6 +140,7 @@ impl Providers {
             wire,
             is_of_our_table: base_url == vendor.base_url,
             name: name.to_string(),
+            is_offline: self.settings.is_offline,
         })
     }
 }

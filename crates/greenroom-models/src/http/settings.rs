@@ -29,6 +29,7 @@ pub struct Settings {
     pub(super) proxy: Option<Secret>,
     pub(super) no_proxy: Option<String>,
     pub(super) roots_pem: Vec<Vec<u8>>,
+    pub(super) is_offline: bool,
 }
 
 impl Settings {
@@ -46,6 +47,7 @@ impl Settings {
     /// | `OPENAI_BASE_URL`, `OLLAMA_HOST`, … ([`Vendor::base_url_variable`]) | its address |
     /// | `OPENAI_ORG_ID`, `OPENAI_PROJECT_ID` | headers for OpenAI |
     /// | `GREENROOM_ENDPOINT_KEY` | the key for models that are named by an address |
+    /// | `GREENROOM_OFFLINE`, when it is neither empty nor `0` | [`offline`](Self::offline) |
     /// | `HTTPS_PROXY`, `ALL_PROXY`, in small letters too; `NO_PROXY` | the proxy, and who needs none |
     #[must_use]
     pub fn from_variables(lookup: impl Fn(&str) -> Option<String>) -> Self {
@@ -59,6 +61,7 @@ impl Settings {
             proxy: first(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"])
                 .map(Secret::new),
             no_proxy: first(&["NO_PROXY", "no_proxy"]),
+            is_offline: value("GREENROOM_OFFLINE").is_some_and(|value| value != "0"),
             ..Self::default()
         };
         for vendor in VENDORS.iter().chain([&UNNAMED]) {
@@ -98,6 +101,15 @@ impl Settings {
     pub fn with_proxy(mut self, url: impl Into<Secret>, no_proxy: Option<String>) -> Self {
         self.proxy = Some(url.into());
         self.no_proxy = no_proxy;
+        self
+    }
+
+    /// Forbids every call that leaves this machine: it fails with
+    /// [`ModelErrorKind::Offline`](greenroom_core::model::ModelErrorKind::Offline), and nothing is sent. For tests,
+    /// whose models are on this machine or on a [`cassette`](crate::cassette).
+    #[must_use]
+    pub fn offline(mut self) -> Self {
+        self.is_offline = true;
         self
     }
 

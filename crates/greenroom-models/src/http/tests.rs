@@ -15,6 +15,8 @@ use serde_json::json;
 use super::{Providers, Settings, SetupErrorKind};
 use crate::wire::Wire;
 
+mod http2;
+
 const KEY: &str = "sk-canary-0123456789";
 
 fn hello() -> Answer {
@@ -324,6 +326,33 @@ async fn a_proxy_is_used_when_it_is_set_and_never_for_this_machine() {
     assert_eq!(requests.len(), 1);
     assert_eq!(requests[0].path, "http://outside.invalid/v1/chat/completions");
     assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn offline_nothing_leaves_this_machine() {
+    let proxy = ProviderServer::always(hello());
+    let settings = Settings::from_variables(|name| match name {
+        "GREENROOM_OFFLINE" => Some("1".to_owned()),
+        "HTTPS_PROXY" => Some(proxy.url("")),
+        "OPENAI_API_KEY" => Some(KEY.to_owned()),
+        _ => None,
+    });
+    let providers = Providers::new(settings).expect("the settings are fine");
+    for name in ["openai:gpt", "http://192.168.1.7/v1#m", "http://localhost.evil.invalid/v1#m"] {
+        let model = providers.model(name).expect("a model, which is not asked yet");
+        let error = conformance::chat_model_failure(name, &model, request()).await;
+        assert_eq!((error.kind, error.is_retryable()), (ModelErrorKind::Offline, false));
+        assert!(error.message.starts_with("real calls are forbidden here"), "{error}");
+    }
+    let embedder = providers.embedder("openai:e").expect("an embedder");
+    let refused = embedder.embed(Arc::from(["a".to_owned()])).await.expect_err("it is a call");
+    assert_eq!(refused.kind, ModelErrorKind::Offline);
+    assert_eq!(proxy.counts().n_connections, 0);
+    let here = providers.model(&format!("{}#m", proxy.url("/v1"))).expect("a model");
+    assert!(matches!(events(&here).await.last(), Some(Ok(ChatEvent::Finished(_)))));
+    let zero =
+        Settings::from_variables(|name| (name == "GREENROOM_OFFLINE").then(|| "0".to_owned()));
+    assert!(!zero.is_offline);
 }
 
 #[track_caller]

@@ -4,6 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod fuzzed;
+
 type Decoded = (Vec<ChatEvent>, Option<ModelError>);
 
 /// Decodes a body that comes in these pieces, and says that it ended.

@@ -17,15 +17,9 @@ fn encode(model: &str, request: &ChatRequest) -> Value {
 
 pub(in crate::wire) const PAYLOADS: [&str; 2] = [TEXT, CALL];
 
-const TEXT: &str = r#"{"model":"llama3.2","created_at":"2023-08-04T08:52:19.385406455-07:00","message":{"role":"assistant","content":"","thinking":"Hm, Äther?","images":null},"done":false}
-{"model":"llama3.2","created_at":"2023-08-04T08:52:19.385406455-07:00","message":{"role":"assistant","content":"Der","images":null},"done":false}
-{"model":"llama3.2","created_at":"2023-08-04T08:52:20.385406455-07:00","message":{"role":"assistant","content":" Äther","images":null},"done":false}
-{"model":"llama3.2","created_at":"2023-08-04T19:22:45.499127Z","message":{"role":"assistant","content":""},"done":true,"done_reason":"stop","total_duration":4883583458,"load_duration":1334875,"prompt_eval_count":26,"prompt_eval_duration":342546000,"eval_count":282,"eval_duration":4535599000}
-"#;
+const TEXT: &str = include_str!("../../../payloads/ollama/text.ndjson");
 
-const CALL: &str = r#"{"model":"llama3.2","created_at":"2024-07-22T20:33:28.123648Z","message":{"role":"assistant","content":"","tool_calls":[{"function":{"name":"get_current_weather","arguments":{"format":"celsius","location":"Köln"}}},{"function":{"index":0,"name":"now","arguments":{}}}]},"done":false}
-{"model":"llama3.2","created_at":"2024-07-22T20:33:28.123648Z","message":{"role":"assistant","content":""},"done_reason":"stop","done":true,"prompt_eval_count":122,"eval_count":33}
-"#;
+const CALL: &str = include_str!("../../../payloads/ollama/call.ndjson");
 
 #[test]
 fn a_text_is_streamed_and_counted() {

@@ -20,29 +20,9 @@ const WIRE: Wire = Wire::OpenAiChat;
 
 pub(in crate::wire) const PAYLOADS: [&str; 2] = [TEXT, TOOLS];
 
-const TEXT: &str = r#"data: {"id":"chatcmpl-123","object":"chat.completion.chunk","created":1694268190,"model":"gpt-4o-mini","system_fingerprint":"fp_44709d6fcb","choices":[{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}],"usage":null}
+const TEXT: &str = include_str!("../../../payloads/openai_chat/text.sse");
 
-data: {"id":"chatcmpl-123","object":"chat.completion.chunk","created":1694268190,"model":"gpt-4o-mini","system_fingerprint":"fp_44709d6fcb","choices":[{"index":0,"delta":{"content":"Grün"},"logprobs":null,"finish_reason":null}],"usage":null}
-
-data: {"id":"chatcmpl-123","object":"chat.completion.chunk","created":1694268190,"model":"gpt-4o-mini","system_fingerprint":"fp_44709d6fcb","choices":[{"index":0,"delta":{"content":" \ud83d\ude00"},"logprobs":null,"finish_reason":null}],"usage":null}
-
-data: {"id":"chatcmpl-123","object":"chat.completion.chunk","created":1694268190,"model":"gpt-4o-mini","system_fingerprint":"fp_44709d6fcb","choices":[{"index":0,"delta":{},"logprobs":null,"finish_reason":"stop"}],"usage":null}
-
-data: {"id":"chatcmpl-123","object":"chat.completion.chunk","created":1694268190,"model":"gpt-4o-mini","system_fingerprint":"fp_44709d6fcb","choices":[],"usage":{"prompt_tokens":19,"completion_tokens":10,"total_tokens":29,"prompt_tokens_details":{"cached_tokens":8,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":2,"audio_tokens":0}}}
-
-data: [DONE]
-
-"#;
-
-const TOOLS: &str = r#"data: {"id":"chatcmpl-test","object":"chat.completion.chunk","created":0,"model":"gpt-4o-mini","choices":[{"index":0,"delta":{"role":"assistant","tool_calls":[{"index":0,"id":"call_other","type":"function","function":{"name":"other","arguments":"{}"}},{"index":1,"id":"call_files","type":"function","function":{"name":"list_files"}},{"index":1,"function":{"arguments":"{\"path\""}}]},"finish_reason":null}]}
-
-data: {"id":"chatcmpl-test","object":"chat.completion.chunk","created":0,"model":"gpt-4o-mini","choices":[{"index":0,"delta":{"tool_calls":[{"index":1,"function":{"arguments":": "}},{"index":1,"function":{"arguments":"\".\"}"}}]},"finish_reason":null}]}
-
-data: {"id":"chatcmpl-test","object":"chat.completion.chunk","created":0,"model":"gpt-4o-mini","choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}
-
-data: [DONE]
-
-"#;
+const TOOLS: &str = include_str!("../../../payloads/openai_chat/tools.sse");
 
 fn tool_call(id: &str, name: &str, arguments: Value) -> ToolCall {
     ToolCall { id: id.into(), name: name.into(), arguments }

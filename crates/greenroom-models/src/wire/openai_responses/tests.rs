@@ -19,63 +19,9 @@ fn encode(model: &str, request: &ChatRequest) -> Value {
 
 pub(in crate::wire) const PAYLOADS: [&str; 2] = [TEXT, CALL];
 
-const TEXT: &str = r#"event: response.created
-data: {"type":"response.created","sequence_number":0,"response":{"id":"resp_67c9","object":"response","created_at":1741290958,"status":"in_progress","error":null,"incomplete_details":null,"model":"gpt-4.1","output":[],"usage":null}}
+const TEXT: &str = include_str!("../../../payloads/openai_responses/text.sse");
 
-event: response.in_progress
-data: {"type":"response.in_progress","sequence_number":1,"response":{"id":"resp_67c9","status":"in_progress"}}
-
-event: response.output_item.added
-data: {"type":"response.output_item.added","sequence_number":2,"output_index":0,"item":{"id":"msg_67c9","type":"message","status":"in_progress","role":"assistant","content":[]}}
-
-event: response.content_part.added
-data: {"type":"response.content_part.added","sequence_number":3,"item_id":"msg_67c9","output_index":0,"content_index":0,"part":{"type":"output_text","text":"","annotations":[]}}
-
-event: response.output_text.delta
-data: {"type":"response.output_text.delta","sequence_number":4,"item_id":"msg_67c9","output_index":0,"content_index":0,"delta":"Gr"}
-
-event: response.output_text.delta
-data: {"type":"response.output_text.delta","sequence_number":5,"item_id":"msg_67c9","output_index":0,"content_index":0,"delta":"üß dich"}
-
-event: response.output_text.done
-data: {"type":"response.output_text.done","sequence_number":6,"item_id":"msg_67c9","output_index":0,"content_index":0,"text":"Grüß dich"}
-
-event: response.output_item.done
-data: {"type":"response.output_item.done","sequence_number":7,"output_index":0,"item":{"id":"msg_67c9","type":"message","status":"completed","role":"assistant","content":[{"type":"output_text","text":"Grüß dich","annotations":[]}]}}
-
-event: response.completed
-data: {"type":"response.completed","sequence_number":8,"response":{"id":"resp_67c9","object":"response","status":"completed","error":null,"incomplete_details":null,"output":[{"id":"msg_67c9","type":"message","status":"completed","role":"assistant","content":[{"type":"output_text","text":"Grüß dich","annotations":[]}]}],"usage":{"input_tokens":37,"output_tokens":11,"output_tokens_details":{"reasoning_tokens":4},"input_tokens_details":{"cached_tokens":30},"total_tokens":48}}}
-
-"#;
-
-const CALL: &str = r#"event: response.output_item.added
-data: {"type":"response.output_item.added","response_id":"resp_1","output_index":0,"item":{"type":"reasoning","id":"rs_1","summary":[]}}
-
-event: response.reasoning_summary_text.delta
-data: {"type":"response.reasoning_summary_text.delta","item_id":"rs_1","output_index":0,"summary_index":0,"delta":"Wetter?","sequence_number":1}
-
-event: response.output_item.done
-data: {"type":"response.output_item.done","output_index":0,"item":{"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":"gAAAA"}}
-
-event: response.output_item.added
-data: {"type":"response.output_item.added","response_id":"resp_1","output_index":1,"item":{"type":"function_call","id":"fc_1","call_id":"call_1","name":"get_weather","arguments":""}}
-
-event: response.function_call_arguments.delta
-data: {"type":"response.function_call_arguments.delta","response_id":"resp_1","item_id":"fc_1","output_index":1,"delta":"{\""}
-
-event: response.function_call_arguments.delta
-data: {"type":"response.function_call_arguments.delta","response_id":"resp_1","item_id":"fc_1","output_index":1,"delta":"city\":\"Köln\"}"}
-
-event: response.function_call_arguments.done
-data: {"type":"response.function_call_arguments.done","response_id":"resp_1","item_id":"fc_1","output_index":1,"arguments":"{\"city\":\"Köln\"}"}
-
-event: response.output_item.done
-data: {"type":"response.output_item.done","response_id":"resp_1","output_index":1,"item":{"type":"function_call","id":"fc_1","call_id":"call_1","name":"get_weather","arguments":"{\"city\":\"Köln\"}"}}
-
-event: response.completed
-data: {"type":"response.completed","response":{"id":"resp_1","status":"completed","output":[{"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":"gAAAA"},{"type":"function_call","id":"fc_1","call_id":"call_1","name":"get_weather","arguments":"{\"city\":\"Köln\"}"}],"usage":{"input_tokens":5,"output_tokens":6}}}
-
-"#;
+const CALL: &str = include_str!("../../../payloads/openai_responses/call.sse");
 
 fn koeln() -> ToolCall {
     let arguments = json!({ "city": "Köln" });

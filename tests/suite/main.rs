@@ -3,6 +3,7 @@
 mod actors;
 mod agents;
 mod asks;
+mod canary;
 mod compaction;
 mod dead_letters;
 mod fan_out;
@@ -17,6 +18,7 @@ mod pages;
 mod people;
 mod persistence;
 mod pools;
+mod providers;
 mod recovery;
 mod resilience;
 mod seams;

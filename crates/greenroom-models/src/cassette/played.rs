@@ -60,8 +60,9 @@ impl ChatModel for TapedModel {
                     (Ok(Line::Chat { events, .. }), _) => {
                         stream::iter(events.into_iter().map(Told::event)).boxed()
                     }
-                    (Ok(line) | Err((line, _)), Some(model)) => {
-                        recorded(model.stream(request), cassette, line)
+                    (Ok(line), Some(model)) => recorded(model.stream(request), cassette, line),
+                    (Err((line, _)), Some(model)) => {
+                        recorded(model.stream(request), cassette, *line)
                     }
                     (Ok(line), None) => failed(&cassette, &line, "it is no reply"),
                     (Err((line, why)), None) => failed(&cassette, &line, &why),
@@ -129,11 +130,11 @@ impl Embedder for TapedEmbedder {
 
 impl Cassette {
     /// The recording of a request; or the request again, and why there is none.
-    fn find(&self, asked: Line) -> Result<Line, (Line, String)> {
+    fn find(&self, asked: Line) -> Result<Line, (Box<Line>, String)> {
         if !self.replays() {
-            return Err((asked, String::new()));
+            return Err((Box::new(asked), String::new()));
         }
-        self.state().tape.take(asked.clone()).map_err(|why| (asked, why))
+        self.state().tape.take(asked.clone()).map_err(|why| (Box::new(asked), why))
     }
 
     fn is_recording(&self) -> bool {

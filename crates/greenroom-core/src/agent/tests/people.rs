@@ -105,7 +105,8 @@ fn sec_e_an_answer_counts_once_and_only_while_it_is_waited_for() {
 #[test]
 fn a_call_in_doubt_is_put_to_a_person_when_that_is_the_policy() {
     let model = calling(&["pay", "look"]);
-    let says: [(fn(&CallId) -> Decision, _, usize); 3] = [
+    type Person = fn(&CallId) -> Decision;
+    let says: [(Person, _, usize); 3] = [
         (|_| Decision::Output { output: json!("paid") }, None, 1),
         (|_| Decision::Approved, None, 2),
         (no, Some(ToolErrorKind::InDoubt), 1),
@@ -231,7 +232,7 @@ proptest! {
             }
         }
         let at = Timestamp::from_millis(0);
-        let stored = (0..).zip(done.journal.clone());
+        let stored = (0..).zip(done.journal);
         let stored: Vec<_> = stored.map(|(seq, event)| Recorded { seq, at, event }).collect();
         prop_assert_eq!(pending(&StreamId::root(RunId::from_bits(1)), &stored), []);
     }

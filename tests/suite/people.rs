@@ -188,7 +188,7 @@ fn u04_a_waiting_call_survives_processes_and_is_made_once_it_is_approved() {
     // Ten processes die while it waits: waiting kills nobody.
     for n_life in 2..12 {
         world.next(n_life, async |runtime, run| {
-            assert_eq!(pending(runtime, run.id()).await, [asked.clone()]);
+            assert_eq!(pending(runtime, run.id()).await, std::slice::from_ref(&asked));
             tokio::time::sleep(Duration::from_secs(60)).await;
         });
     }

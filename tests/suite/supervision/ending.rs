@@ -388,3 +388,29 @@ async fn sup_g03_g05_with_all_significant_only_the_last_end_by_itself_counts() {
     assert_eq!(tree.supervisor.terminate_child("s1").await, Err(AdminError::ShuttingDown));
     stage.end().await;
 }
+
+/// A supervisor stops with its own significant child. The team is the parent; this is what a sibling answers.
+async fn beside_one_that_stops_by_itself(is_significant: bool) -> Result<u64, AskError> {
+    let stage = Stage::new().await;
+    let (sibling, _) = stage.spawn(worker("sibling"), "sibling").await;
+    let team = stage.runtime.supervisor();
+    let any = AutoShutdown::AnySignificant;
+    let tree = stage.tree(significant(any), ["a", "s"], transient).await;
+    team.set_auto_shutdown(any).await.expect("it is a policy like any other");
+    team.set_significant("tree", is_significant).await.expect("it is transient");
+    tree.agents[1].send(Do::Stop).await.expect("it lives");
+    settle().await;
+    let expect = if is_significant { "-s -a -sibling" } else { "-s -a" };
+    assert_eq!(stage.trace.take(), expect);
+    assert_eq!(stage.seen("tree").await, None, "its end was a normal one");
+    let answer = sibling.ask(SOON, Do::Generation).await;
+    stage.end().await;
+    answer
+}
+
+#[tokio::test(start_paused = true)]
+async fn sup_g07_a_supervisor_that_stops_by_itself_stops_its_parent_only_when_it_is_significant() {
+    let stopped = Err(AskError::Dead(DeadReason::Stopped));
+    assert_eq!(beside_one_that_stops_by_itself(true).await, stopped);
+    assert_eq!(beside_one_that_stops_by_itself(false).await, Ok(1));
+}

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use greenroom_core::supervision::ExitReason;
-use greenroom_runtime::{Actor, AskError, Context, DeadReason, Failure, Reply};
+use greenroom_core::mailbox::{MailboxSpec, Overflow};
+use greenroom_core::supervision::{Backoff, ChildSpec, ExitReason};
+use greenroom_runtime::{Actor, AskError, Context, DeadReason, Failure, Reply, Runtime};
+use tokio::time::{Instant, sleep};
 
 use crate::support::{end, runtime};
 
@@ -12,6 +14,7 @@ const SOON: Duration = Duration::from_secs(5);
 #[derive(Default)]
 struct Counter {
     total: i64,
+    kept: Vec<Reply<i64>>,
 }
 
 enum Message {
@@ -20,6 +23,8 @@ enum Message {
     Fail,
     Total(Reply<i64>),
     Forget(#[expect(dead_code, reason = "the reply is never sent")] Reply<i64>),
+    Keep(Reply<i64>),
+    Ruin(#[expect(dead_code, reason = "the reply is never sent")] Reply<i64>),
 }
 
 impl Actor for Counter {
@@ -32,12 +37,13 @@ impl Actor for Counter {
     ) -> Result<(), Failure> {
         match message {
             Message::Add(amount) => self.total += amount,
-            Message::Panic => panic!("poison"),
+            Message::Panic | Message::Ruin(_) => panic!("poison"),
             Message::Fail => return Err(Failure::new("cannot go on")),
             Message::Total(reply) => {
                 let _ = reply.send(self.total);
             }
             Message::Forget(_) => {}
+            Message::Keep(reply) => self.kept.push(reply.take()),
         }
         Ok(())
     }
@@ -77,13 +83,40 @@ async fn asks_are_answered_as_documented() {
     assert_eq!(counter.ask(SOON, Message::Forget).await, Err(AskError::NoReply));
     counter.send(Message::Fail).await.expect("it lives");
     assert_eq!(counter.ask(SOON, Message::Total).await, Ok(0), "asked during the restart");
+    assert_eq!(counter.ask(SOON, Message::Keep).await, Err(AskError::TimedOut(SOON)));
+    let poison = DeadReason::Poison { cause: ExitReason::panic("poison") };
+    assert_eq!(counter.ask(SOON, Message::Ruin).await, Err(AskError::Dead(poison)));
     runtime.supervisor().terminate_child("counter").await.expect("it stops");
     assert_eq!(
         counter.ask(SOON, Message::Total).await,
         Err(AskError::Dead(DeadReason::Stopped)),
         "at once"
     );
+    asks_that_cannot_wait_are_answered_at_once(&runtime).await;
     end(runtime).await;
+}
+
+/// Of an agent that is away for an hour, and whose mailbox has room for one question.
+async fn asks_that_cannot_wait_are_answered_at_once(runtime: &Runtime) {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let spec = ChildSpec::worker("away").backoff(Backoff::new(HOUR, HOUR));
+    let mailbox = MailboxSpec {
+        capacity: 1,
+        overflow: Overflow::RejectNewest,
+        deliveries_max: 1,
+        ..MailboxSpec::default()
+    };
+    let away = runtime.spawn_with(spec, mailbox, Counter::default).await.expect("it starts");
+    away.send(Message::Panic).await.expect("it lives");
+    sleep(Duration::from_millis(1)).await;
+    let since = Instant::now();
+    let stop = async {
+        assert_eq!(away.ask(SOON, Message::Total).await, Err(AskError::Full));
+        runtime.supervisor().terminate_child("away").await.expect("it stops");
+    };
+    let (waits, ()) = tokio::join!(away.ask(SOON, Message::Total), stop);
+    assert_eq!(waits, Err(AskError::Dead(DeadReason::Stopped)));
+    assert!(since.elapsed() < Duration::from_millis(100), "nobody waits for the deadline");
 }
 
 /// Asks for a crash of its own while the next message is already behind the one that it handles.

@@ -106,6 +106,7 @@ async fn fi28_tools_run_side_by_side_and_each_failure_is_an_outcome_of_its_own()
         call("y", "hanging", json!({})),
         call("z", "unknown", json!({})),
         call("w", "cancelled", json!({})),
+        call("y", "hanging", json!({"again": true})),
     ];
     let model = ScriptedModel::new([
         ScriptedReply::from(ChatReply::calls(calls)),
@@ -145,6 +146,7 @@ async fn fi28_tools_run_side_by_side_and_each_failure_is_an_outcome_of_its_own()
         ("1-4", Some(ToolErrorKind::TimedOut)),
         ("1-5", Some(ToolErrorKind::NotFound)),
         ("1-6", Some(ToolErrorKind::Cancelled)),
+        ("1-7", Some(ToolErrorKind::TimedOut)),
     ];
     assert_eq!(outcomes, expected.map(|(call, kind)| (call.to_owned(), kind)));
     end(runtime).await;

@@ -49,6 +49,8 @@ async fn rl04_no_run_waits_much_longer_than_the_others_whatever_one_of_them_does
     waits.sort_unstable();
     assert_eq!(waits.len(), 100);
     assert!(waits[99] <= 3 * waits[50], "{:?}, and the median is {:?}", waits[99], waits[50]);
+    // With four places, ten calls of each of 101 runs take 25.25 s. The hog's others come after that.
+    assert!(waits[99] <= 26 * SECOND, "{:?}: the hog is served first", waits[99]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -95,7 +97,8 @@ async fn rl05_one_refusal_holds_everybody_back_and_nobody_comes_back_at_once() {
     let later = join_all((1..=200).map(|run| {
         let model = &model;
         async move {
-            sleep(ms(run as u64 * 30)).await;
+            // All of them are there before the five seconds are over.
+            sleep(ms(run as u64 * 20)).await;
             ask(model, of_run(run, 0)).await
         }
     }));

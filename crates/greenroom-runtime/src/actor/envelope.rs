@@ -113,9 +113,11 @@ impl<M> Envelope<M> {
     /// Why the message need not be handled any more.
     pub(crate) fn unwanted(&self, now: Instant) -> Option<DeadReason> {
         let question = self.asked()?;
-        if question.is_withdrawn() {
-            return Some(DeadReason::Cancelled);
+        let gone_at = question.withdrawn_at();
+        // An asker that waits until its deadline goes away then, and that is no change of mind.
+        if question.has_expired(gone_at.unwrap_or(now)) {
+            return Some(DeadReason::Expired);
         }
-        question.has_expired(now).then_some(DeadReason::Expired)
+        gone_at.map(|_| DeadReason::Cancelled)
     }
 }

@@ -20,7 +20,7 @@ pub(crate) struct Question<A: ?Sized = dyn Send + Sync> {
     /// When the asker stops waiting; `None` is later than the clock can tell.
     deadline: Option<Instant>,
     /// Set when nobody waits any more.
-    gone: SetOnce<()>,
+    gone: SetOnce<Instant>,
     /// Why there will be no answer. It is set before the message is dropped, or kept as a dead letter.
     verdict: OnceLock<DeadReason>,
     /// It was answered or refused.
@@ -57,11 +57,16 @@ impl<A: ?Sized> Question<A> {
     /// Nobody waits for the answer any more.
     pub(crate) fn withdraw(&self) {
         // It may have been withdrawn before.
-        let _ = self.gone.set(());
+        let _ = self.gone.set(Instant::now());
     }
 
     pub(crate) fn is_withdrawn(&self) -> bool {
         self.gone.initialized()
+    }
+
+    /// When the asker went away.
+    pub(crate) fn withdrawn_at(&self) -> Option<Instant> {
+        self.gone.get().copied()
     }
 
     /// There will be no answer, for this reason. The first one counts.

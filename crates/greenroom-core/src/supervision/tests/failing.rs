@@ -80,8 +80,11 @@ fn sup_d01_one_for_one_touches_nobody_else() {
 #[test]
 fn sup_d02_one_for_all_restarts_all_once_the_old_are_gone() {
     let mut world = workers(Strategy::OneForAll, "abc");
+    world.behave("c", slow_to_stop(secs(1)));
     world.end("b", crash());
-    assert_eq!(world.take_trace(), "-c -a +a +b +c");
+    assert_eq!(world.take_trace(), "-c");
+    world.run_out();
+    assert_eq!(world.take_trace(), "-a +a +b +c");
     assert_eq!(world.up(), up(&[("a", 2), ("b", 2), ("c", 2)]));
 }
 

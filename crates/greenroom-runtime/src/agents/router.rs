@@ -248,8 +248,11 @@ impl JournalledActor for Router {
         context: &mut Context<'_, Self>,
     ) -> Result<(), Failure> {
         self.arm(context);
-        // The first event is the acceptance, written by whoever submitted the run.
-        if events.len() > 1 {
+        // The acceptance, and who owns the run, are written by whoever submitted it.
+        let is_begun = |recorded: &Recorded| {
+            !matches!(recorded.event, Event::RunAccepted { .. } | Event::RunBound { .. })
+        };
+        if events.iter().any(is_begun) {
             self.resume(events, context);
         }
         Ok(())

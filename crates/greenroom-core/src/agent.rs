@@ -8,6 +8,8 @@ mod spec;
 
 mod machine;
 
+mod command;
+
 mod calls;
 
 mod compaction;
@@ -20,5 +22,6 @@ mod people;
 mod tests;
 
 pub use crate::output::OutputCheck;
-pub use machine::{Command, Machine, Resume};
+pub use command::{Command, Resume};
+pub use machine::Machine;
 pub use spec::{AgentSpec, TurnLimits};

@@ -20,7 +20,8 @@
 
 use std::sync::Arc;
 
-use super::machine::{Command, Machine, Phase};
+use super::command::Command;
+use super::machine::{Machine, Phase};
 use crate::budget::Usage;
 use crate::journal::Event;
 use crate::message::{Message, ToolCall, ToolOutcome};

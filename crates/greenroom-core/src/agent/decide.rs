@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::machine::{Command, Machine, Phase, Resume};
+use super::command::{Command, Resume};
+use super::machine::{Machine, Phase};
 use crate::approval::{Ask, InDoubt};
 use crate::budget::Limit;
 use crate::journal::Event;

@@ -60,6 +60,11 @@ fn a_pool_survives_what_kills_its_workers() {
 }
 
 #[test]
+fn a_durable_run_comes_to_its_end() {
+    check("durable", &["42"]);
+}
+
+#[test]
 fn an_embedded_team_answers_from_the_docs() {
     check("embed", &["12% of 64 = 7.68"]);
 }

@@ -11,6 +11,7 @@ mod faults;
 mod from_asyncio;
 mod house;
 mod inspection;
+mod kills;
 mod leaks;
 mod mailboxes;
 mod models;

@@ -123,7 +123,7 @@ async fn a_key_is_in_nothing_that_is_written() {
     drop(guard);
     let log = logged.text();
     // The sinks are what they should be.
-    for part in ["HTTP 401", "run_accepted", "\"kind\":\"chat\"", "[redacted]"] {
+    for part in ["HTTP 401", "\"seq\":0", "\"kind\":\"chat\"", "[redacted]"] {
         assert!(written.contains(part), "nothing tells of {part}");
     }
     assert!(log.contains("TRACE") && log.contains("127.0.0.1"), "{log:.2000}");

@@ -3,6 +3,7 @@
 mod actors;
 mod agents;
 mod asks;
+mod budgets;
 mod canary;
 mod compaction;
 mod dead_letters;

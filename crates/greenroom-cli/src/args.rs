@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, value_parser};
 use clap_complete::Shell;
-use greenroom_core::budget::Budget;
+use greenroom_core::budget::{Budget, Usd};
 
 mod duration;
 mod model;
@@ -220,6 +220,9 @@ pub(crate) struct LimitArgs {
     /// The most tool calls, searches included
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
     budget_tool_calls: Option<u64>,
+    /// The most dollars that models may cost, for example 0.50; every model needs a known price then
+    #[arg(long, value_name = "USD", value_parser = Usd::parse)]
+    budget_usd: Option<Usd>,
     /// The most tasks that the question may be divided into
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
     budget_tasks: Option<u32>,
@@ -241,6 +244,7 @@ impl LimitArgs {
             tool_calls_max: self.budget_tool_calls.unwrap_or(default.tool_calls_max),
             tasks_max: self.budget_tasks.unwrap_or(default.tasks_max),
             wall_max: self.deadline.unwrap_or(default.wall_max),
+            money_max: self.budget_usd,
         }
     }
 }
@@ -336,7 +340,14 @@ mod tests {
 
     #[test]
     fn limits_of_zero_are_refused() {
-        for option in ["--deadline=0s", "--budget-tokens=0", "--budget-tasks=0", "--top-k=0"] {
+        for option in [
+            "--deadline=0s",
+            "--budget-usd=-1",
+            "--budget-usd=$1",
+            "--budget-tokens=0",
+            "--budget-tasks=0",
+            "--top-k=0",
+        ] {
             let line = ["greenroom", "ask", "q", "--corpus", "a", option];
             assert!(Args::try_parse_from(line).is_err(), "{option}");
         }

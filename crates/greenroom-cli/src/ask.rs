@@ -40,6 +40,7 @@ async fn run(args: AskArgs, console: &Console) -> Result<Answered, Failure> {
         ..Goal::new(question(args.question)?)
     };
     let models = Models::new(&Config::load(&args.models)?)?;
+    models.check(&args.limits.budget())?;
     let session = Session::start(&sources, models, console).await?;
     let answered = watch(&session, goal, console, &mut Nobody).await;
     session.end().await;

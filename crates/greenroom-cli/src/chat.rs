@@ -36,6 +36,7 @@ Ctrl-C during an answer cancels it.
 /// Answers questions until there are no more.
 pub(crate) async fn chat(args: ChatArgs, console: &Console) -> Result<Exit, Failure> {
     let models = Models::new(&Config::load(&args.models)?)?;
+    models.check(&args.limits.budget())?;
     let session = Session::start(&args.sources(), models, console).await?;
     let mut chat = Chat { args, console, conversation: VecDeque::new(), last: None };
     let ended = chat.talk(&session).await;

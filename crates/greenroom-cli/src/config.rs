@@ -134,6 +134,9 @@ impl Config {
                 settings = settings.with_base_url(vendor.name, url.value.clone());
             }
         }
+        for (model, price) in &self.file.prices {
+            settings = settings.with_price(model.clone(), price.value);
+        }
         settings
     }
 

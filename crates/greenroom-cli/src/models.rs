@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use greenroom_core::agent::TurnLimits;
+use greenroom_core::budget::{Budget, Spent};
 use greenroom_core::model::{ChatModel, ModelErrorKind};
 use greenroom_core::report::{Outcome, TaskFailure};
 use greenroom_models::Extractive;
@@ -54,6 +55,29 @@ impl Models {
         let mut limits = TurnLimits::default();
         limits.attempts_max = config.tries().unwrap_or(limits.attempts_max);
         Ok(Self { roles, providers: accounts.map(|(_, providers)| providers), limits })
+    }
+
+    /// Refuses a limit on money that cannot be kept.
+    ///
+    /// # Errors
+    ///
+    /// A model whose price is not known.
+    pub(crate) fn check(&self, budget: &Budget) -> Result<(), Failure> {
+        let unpriced = self.roles.iter().find(|(_, model)| model.price().is_none());
+        let (Some(_), Some((_, model))) = (budget.money_max, unpriced) else { return Ok(()) };
+        let name = model.name();
+        let message = format!("--budget-usd cannot be kept: the price of {name} is not known");
+        let help = format!("give it in the configuration file, in [prices.{name:?}]");
+        Err(Problem::new(Exit::Config, "GR0409", message).help(help).into())
+    }
+
+    /// Whether the price is known of every model that something was spent on.
+    pub(crate) fn are_priced(&self, spending: &[Spent]) -> bool {
+        let is_unpriced = |spent: &Spent| {
+            let mut models = self.roles.iter().map(|(_, model)| model);
+            models.any(|model| model.name() == spent.model && model.price().is_none())
+        };
+        !spending.iter().any(is_unpriced)
     }
 
     /// Whether no provider is asked.

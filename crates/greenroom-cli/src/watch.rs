@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use greenroom_core::budget::Spent;
 use greenroom_core::ids::RunId;
 use greenroom_core::report::{Goal, Outcome};
 use greenroom_runtime::{AgentInfo, Run, RunError, RunEvent};
@@ -34,6 +35,10 @@ pub(crate) struct Answered {
     /// The agents that live as long as the team.
     pub(crate) team_agents: Vec<AgentInfo>,
     pub(crate) was_interrupted: bool,
+    /// What each agent spent on each model.
+    pub(crate) spending: Vec<Spent>,
+    /// Whether the prices of all those models are known.
+    pub(crate) is_priced: bool,
     /// What to do when a model is to blame.
     pub(crate) advice: Option<String>,
 }
@@ -98,8 +103,11 @@ pub(crate) async fn watch(
     let duration = begun_at.elapsed();
     screen.end();
     let advice = session.models.advice(&outcome).await;
+    let spending = run.spending();
     Ok(Answered {
         run: run.id(),
+        is_priced: session.models.are_priced(&spending),
+        spending,
         outcome,
         duration,
         advice,

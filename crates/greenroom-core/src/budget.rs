@@ -2,10 +2,16 @@
 //!
 //! Spending is reserved before it happens, so that agents working in parallel cannot jointly overspend.
 
+mod ledger;
+mod money;
+
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use ledger::{Admission, Estimate, Hold, Ledger, Spent};
+pub use money::{BadAmount, Price, Usd};
 
 /// What model calls cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -30,6 +36,12 @@ pub struct Usage {
     /// Requests whose tokens are an estimate of ours, because the provider gave no count to believe.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub estimated_calls: u64,
+    /// What it cost, as far as prices are known; `None` when none is. In billionths of a dollar.
+    #[serde(default, rename = "cost_nano_usd", skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Usd>,
+    /// Requests whose cost is in the sum. That of all others is not known.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub priced_calls: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
@@ -56,6 +68,18 @@ impl Usage {
         self.cache_written_tokens = sum(self.cache_written_tokens, other.cache_written_tokens);
         self.reasoning_tokens = sum(self.reasoning_tokens, other.reasoning_tokens);
         self.estimated_calls = self.estimated_calls.saturating_add(other.estimated_calls);
+        self.priced_calls = self.priced_calls.saturating_add(other.priced_calls);
+        self.cost = match (self.cost, other.cost) {
+            (Some(left), Some(right)) => Some(left.plus(right)),
+            (known, None) | (None, known) => known,
+        };
+    }
+
+    /// The use of one reply with its cost, when the price is known and the cost was not.
+    #[must_use]
+    pub fn priced(self, price: Option<Price>) -> Self {
+        let cost = self.cost.or_else(|| price.map(|price| price.cost(&self)));
+        Self { cost, priced_calls: u64::from(cost.is_some()), ..self }
     }
 
     /// Tokens sent and received.
@@ -78,6 +102,10 @@ pub struct Budget {
     pub tasks_max: u32,
     /// Time from acceptance to outcome. Default 10 minutes.
     pub wall_max: Duration,
+    /// Money, for models. Default no limit but that on tokens. With one, a model whose price is not known is
+    /// not called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub money_max: Option<Usd>,
 }
 
 impl Default for Budget {
@@ -88,6 +116,7 @@ impl Default for Budget {
             tool_calls_max: 500,
             tasks_max: 16,
             wall_max: Duration::from_secs(600),
+            money_max: None,
         }
     }
 }
@@ -105,6 +134,8 @@ pub enum Limit {
     ToolCalls,
     /// [`Budget::wall_max`], or the deadline of the request.
     Deadline,
+    /// [`Budget::money_max`].
+    Money,
 }
 
 impl fmt::Display for Limit {
@@ -114,102 +145,7 @@ impl fmt::Display for Limit {
             Self::ModelCalls => "model-call budget",
             Self::ToolCalls => "tool-call budget",
             Self::Deadline => "deadline",
+            Self::Money => "money budget",
         })
-    }
-}
-
-/// The account of one run: limits, what is spent, what is reserved.
-///
-/// The overshoot is at most one call: a reservation takes the caller's estimate of tokens, and the
-/// settlement may exceed it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ledger {
-    budget: Budget,
-    spent: Usage,
-    reserved_calls: u64,
-    reserved_tokens: u64,
-}
-
-impl Ledger {
-    /// An account that has already spent `spent`, which is not zero when a run resumes.
-    #[must_use]
-    pub fn new(budget: Budget, spent: Usage) -> Self {
-        Self { budget, spent, reserved_calls: 0, reserved_tokens: 0 }
-    }
-
-    /// What has been spent, reservations excluded.
-    #[must_use]
-    pub fn spent(&self) -> Usage {
-        self.spent
-    }
-
-    /// Reserves one model call of an estimated number of tokens.
-    ///
-    /// # Errors
-    ///
-    /// The [`Limit`] that the call would exceed; nothing is reserved then.
-    pub fn reserve_model_call(&mut self, tokens_estimated: u64) -> Result<(), Limit> {
-        if self.spent.model_calls + self.reserved_calls >= self.budget.model_calls_max {
-            return Err(Limit::ModelCalls);
-        }
-        let tokens = self.spent.tokens().saturating_add(self.reserved_tokens);
-        if tokens.saturating_add(tokens_estimated) > self.budget.tokens_max {
-            return Err(Limit::Tokens);
-        }
-        self.reserved_calls += 1;
-        self.reserved_tokens = self.reserved_tokens.saturating_add(tokens_estimated);
-        Ok(())
-    }
-
-    /// Ends a reservation. `usage` is `None` when the call failed or was cancelled before it cost
-    /// anything that is known; the call itself still counts.
-    pub fn settle_model_call(&mut self, tokens_estimated: u64, usage: Option<Usage>) {
-        self.reserved_calls = self.reserved_calls.saturating_sub(1);
-        self.reserved_tokens = self.reserved_tokens.saturating_sub(tokens_estimated);
-        let usage = usage.unwrap_or_default();
-        self.spent.add(Usage { model_calls: 1, tool_calls: 0, ..usage });
-    }
-
-    /// Spends one tool call.
-    ///
-    /// # Errors
-    ///
-    /// [`Limit::ToolCalls`] when none is left.
-    pub fn spend_tool_call(&mut self) -> Result<(), Limit> {
-        if self.spent.tool_calls >= self.budget.tool_calls_max {
-            return Err(Limit::ToolCalls);
-        }
-        self.spent.tool_calls += 1;
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parallel_reservations_cannot_jointly_overspend() {
-        let budget = Budget { tokens_max: 100, ..Budget::default() };
-        let mut ledger = Ledger::new(budget, Usage::default());
-        assert_eq!(ledger.reserve_model_call(60), Ok(()));
-        assert_eq!(ledger.reserve_model_call(60), Err(Limit::Tokens));
-        let usage = Usage { input_tokens: 20, output_tokens: 10, ..Usage::default() };
-        ledger.settle_model_call(60, Some(usage));
-        assert_eq!(ledger.reserve_model_call(60), Ok(()));
-        assert_eq!(ledger.spent().tokens(), 30);
-        assert_eq!(ledger.spent().model_calls, 1);
-    }
-
-    #[test]
-    fn limits_are_exact() {
-        let budget = Budget { model_calls_max: 1, tool_calls_max: 1, ..Budget::default() };
-        let mut ledger = Ledger::new(budget, Usage::default());
-        assert_eq!(ledger.reserve_model_call(0), Ok(()));
-        assert_eq!(ledger.reserve_model_call(0), Err(Limit::ModelCalls));
-        ledger.settle_model_call(0, None);
-        assert_eq!(ledger.reserve_model_call(0), Err(Limit::ModelCalls));
-        assert_eq!(ledger.spend_tool_call(), Ok(()));
-        assert_eq!(ledger.spend_tool_call(), Err(Limit::ToolCalls));
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::BoxStream;
-use crate::budget::Usage;
+use crate::budget::{Price, Usage};
 use crate::message::{Message, Reasoning, ToolCall};
 use crate::tool::ToolSpec;
 use serde::{Deserialize, Serialize};
@@ -43,6 +43,12 @@ pub trait ChatModel: Send + Sync + 'static {
 
     /// Starts a request.
     fn stream(&self, request: ChatRequest) -> ChatStream;
+
+    /// What its tokens cost; `None` when that is not known, which is not the same as nothing. A decorator
+    /// says what the model inside says.
+    fn price(&self) -> Option<Price> {
+        None
+    }
 }
 
 const _: fn(&dyn ChatModel) = |_| {};
@@ -54,6 +60,10 @@ impl<M: ChatModel + ?Sized> ChatModel for Arc<M> {
 
     fn stream(&self, request: ChatRequest) -> ChatStream {
         (**self).stream(request)
+    }
+
+    fn price(&self) -> Option<Price> {
+        (**self).price()
     }
 }
 

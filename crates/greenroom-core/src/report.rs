@@ -83,13 +83,17 @@ pub struct TaskFailure {
     /// What kind of error the model ended with, when that is why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_error: Option<ModelErrorKind>,
+    /// The limit that was reached, when that is why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Limit>,
 }
 
 impl TaskFailure {
     /// A failure of a kind that cost nothing.
     #[must_use]
     pub fn new(kind: TaskFailureKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), usage: Usage::default(), model_error: None }
+        let (message, usage) = (message.into(), Usage::default());
+        Self { kind, message, usage, model_error: None, limit: None }
     }
 }
 

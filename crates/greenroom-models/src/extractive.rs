@@ -3,7 +3,7 @@
 
 use futures_util::stream::{self, StreamExt as _};
 use greenroom_core::brief::Brief;
-use greenroom_core::budget::Usage;
+use greenroom_core::budget::{Price, Usage};
 use greenroom_core::message::{Message, ToolCall};
 use greenroom_core::model::{
     ChatEvent, ChatModel, ChatReply, ChatRequest, ChatStream, FinishReason,
@@ -52,6 +52,10 @@ impl Extractive {
 impl ChatModel for Extractive {
     fn name(&self) -> &str {
         "extractive"
+    }
+
+    fn price(&self) -> Option<Price> {
+        Some(Price::FREE)
     }
 
     fn stream(&self, request: ChatRequest) -> ChatStream {

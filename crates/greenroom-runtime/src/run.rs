@@ -1,5 +1,6 @@
 //! Runs: what is shared by the agents of one, and the handle that its owner holds.
 
+pub(crate) mod account;
 pub(crate) mod closing;
 pub(crate) mod control;
 pub(crate) mod events;
@@ -11,7 +12,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use greenroom_core::budget::{Budget, Ledger, Usage};
+use greenroom_core::budget::{Budget, Ledger, Spent, Usage};
 use greenroom_core::ids::{AgentId, RunId, StreamId};
 use tokio_util::sync::CancellationToken;
 
@@ -19,13 +20,14 @@ use crate::actor::address::AgentRef;
 use crate::actor::slot::AnySlot;
 use crate::agents::turn::TurnMessage;
 use crate::inspect::AgentInfo;
+use crate::run::account::Account;
 use crate::run::events::{Emitter, RunEvent, RunEvents};
 use crate::run::live::{Control, LiveRun, Place};
 
 /// What the agents of a run share. `O` is what comes of it.
 pub(crate) struct RunShared<O> {
     pub(crate) id: RunId,
-    pub(crate) ledger: Arc<Mutex<Ledger>>,
+    pub(crate) account: Arc<Account>,
     pub(crate) events: Emitter,
     /// The most passages that one search of the run may return.
     pub(crate) top_k: usize,
@@ -55,7 +57,7 @@ impl<O: Clone + Send + Sync + 'static> RunShared<O> {
     ) -> Self {
         Self {
             id,
-            ledger: Arc::new(Mutex::new(ledger)),
+            account: Arc::new(Account::new(ledger)),
             events,
             top_k,
             agents: Mutex::new(Vec::new()),
@@ -242,6 +244,13 @@ impl<O: Clone + Send + Sync + 'static> Run<O> {
     #[must_use]
     pub fn agents(&self) -> Vec<AgentInfo> {
         self.shared.agents()
+    }
+
+    /// What each agent has spent on each model so far, in the order of their first calls. It tells of this
+    /// process: a run that goes on after the end of another process has spent more than that.
+    #[must_use]
+    pub fn spending(&self) -> Vec<Spent> {
+        self.shared.account.spending()
     }
 
     /// Makes an agent of the run panic in its next handler. Returns whether there was one to crash.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
+use greenroom_core::budget::Price;
 use greenroom_core::model::{ChatModel, ChatRequest, ChatStream};
 
 /// A model that waits before it answers, in tokio's time.
@@ -22,6 +23,10 @@ impl<M: ChatModel> Delayed<M> {
 impl<M: ChatModel> ChatModel for Delayed<M> {
     fn name(&self) -> &str {
         self.model.name()
+    }
+
+    fn price(&self) -> Option<Price> {
+        self.model.price()
     }
 
     fn stream(&self, request: ChatRequest) -> ChatStream {

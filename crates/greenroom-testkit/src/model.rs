@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
+use greenroom_core::budget::Price;
 use greenroom_core::message::ToolCall;
 use greenroom_core::model::{
     ChatEvent, ChatModel, ChatReply, ChatRequest, ChatStream, ModelError, ModelErrorKind,
@@ -127,6 +128,7 @@ pub struct ScriptedModel {
     latency: Duration,
     source: Arc<Source>,
     calls: Calls<ChatRequest>,
+    price: Option<Price>,
 }
 
 impl ScriptedModel {
@@ -153,7 +155,15 @@ impl ScriptedModel {
             latency: Duration::ZERO,
             source: Arc::new(source),
             calls: Calls::new(),
+            price: None,
         }
+    }
+
+    /// Sets what its tokens cost. Default unknown.
+    #[must_use]
+    pub fn priced(mut self, price: Price) -> Self {
+        self.price = Some(price);
+        self
     }
 
     /// Sets the model's name. Default `scripted`.
@@ -218,6 +228,10 @@ impl fmt::Debug for ScriptedModel {
 impl ChatModel for ScriptedModel {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn price(&self) -> Option<Price> {
+        self.price
     }
 
     fn stream(&self, request: ChatRequest) -> ChatStream {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use greenroom_models::http::{VENDORS, Vendor};
+use greenroom_core::budget::Price;
+use greenroom_models::http::{ModelName, VENDORS, Vendor};
 use toml::de::DeTable;
 
 use super::section::{Section, Source};
@@ -27,6 +28,8 @@ pub(crate) struct File {
     pub(super) tries: Option<Setting<u32>>,
     pub(super) roles: BTreeMap<Role, Setting<String>>,
     pub(super) providers: Vec<(&'static Vendor, Provider)>,
+    /// By the whole name of a model.
+    pub(super) prices: BTreeMap<String, Setting<Price>>,
 }
 
 /// What the file says of a provider.
@@ -78,6 +81,7 @@ impl File {
         });
         root.table("roles", |roles| file.read_roles(roles))?;
         root.table("providers", |providers| file.read_providers(providers))?;
+        root.each("prices", |model, section| file.read_price(model, section))?;
         root.end()?;
         Ok(file)
     }
@@ -105,6 +109,23 @@ impl File {
             })?;
         }
         providers.end()
+    }
+
+    /// Dollars for a million tokens. Tokens of a cache cost what others do, unless it is said.
+    fn read_price(&mut self, model: &str, mut section: Section<'_>) -> Result<(), Problem> {
+        let model: ModelName = model.parse().map_err(|error| {
+            mistake("GR0414", format!("{}: `{}`: {error}", section.origin, section.name))
+        })?;
+        let found = section.dollars("input")?;
+        let input = section.needed("input", found)?.value;
+        let found = section.dollars("output")?;
+        let output = section.needed("output", found)?.value;
+        let cached = section.dollars("cached")?.map_or(input, |price| price.value);
+        let cache_written = section.dollars("cache_written")?.map_or(input, |price| price.value);
+        let price = Price { input, cached, cache_written, output };
+        let setting = Setting { value: price, origin: section.origin.clone() };
+        self.prices.insert(model.to_string(), setting);
+        section.end()
     }
 }
 

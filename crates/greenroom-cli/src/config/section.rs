@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use greenroom_core::budget::Usd;
 use greenroom_models::http::nearest;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -31,14 +32,16 @@ impl Source<'_> {
 pub(super) struct Section<'a> {
     source: Source<'a>,
     /// `roles.planner`; empty for the file itself.
-    name: String,
+    pub(super) name: String,
+    /// Where it begins.
+    pub(super) origin: Origin,
     table: &'a DeTable<'a>,
     known: Vec<&'static str>,
 }
 
 impl<'a> Section<'a> {
     pub(super) fn new(source: Source<'a>, table: &'a DeTable<'a>) -> Self {
-        Self { source, name: String::new(), table, known: Vec::new() }
+        Self { source, name: String::new(), origin: source.origin(0), table, known: Vec::new() }
     }
 
     fn find(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
@@ -79,6 +82,43 @@ impl<'a> Section<'a> {
         })
     }
 
+    /// An amount of dollars.
+    pub(super) fn dollars(&mut self, key: &'static str) -> Result<Option<Setting<Usd>>, Problem> {
+        self.value(key, "an amount of dollars, such as 2 or 0.50", |value| {
+            let text = match value {
+                DeValue::Integer(number) if number.radix() == 10 => number.as_str(),
+                DeValue::Float(number) => number.as_str(),
+                _ => return None,
+            };
+            Usd::parse(text).ok()
+        })
+    }
+
+    /// A value that must be there.
+    pub(super) fn needed<T>(
+        &self,
+        key: &str,
+        found: Option<Setting<T>>,
+    ) -> Result<Setting<T>, Problem> {
+        found.ok_or_else(|| {
+            mistake("GR0414", format!("{}: `{}` is missing", self.origin, self.path(key)))
+        })
+    }
+
+    /// Tables with names of their own, each to be read and ended by `read`.
+    pub(super) fn each(
+        &mut self,
+        key: &'static str,
+        mut read: impl FnMut(&str, Section<'a>) -> Result<(), Problem>,
+    ) -> Result<(), Problem> {
+        self.table(key, |section| {
+            section.table.iter().try_for_each(|(name, found)| {
+                let path = section.path(name.get_ref());
+                read(name.get_ref(), section.below(path, name.span().start, found)?)
+            })
+        })
+    }
+
     /// A table of its own, to be read and ended by `read`.
     pub(super) fn table(
         &mut self,
@@ -86,15 +126,21 @@ impl<'a> Section<'a> {
         read: impl FnOnce(Section<'a>) -> Result<(), Problem>,
     ) -> Result<(), Problem> {
         let Some(found) = self.find(key) else { return Ok(()) };
-        let name = self.path(key);
+        read(self.below(self.path(key), found.span().start, found)?)
+    }
+
+    fn below(
+        &self,
+        name: String,
+        at: usize,
+        found: &'a Spanned<DeValue<'a>>,
+    ) -> Result<Section<'a>, Problem> {
+        let origin = self.source.origin(at);
         let Some(table) = found.get_ref().as_table() else {
-            let origin = self.source.origin(found.span().start);
-            return Err(mistake(
-                "GR0414",
-                format!("{origin}: `{name}` is to be a table, [{name}]"),
-            ));
+            let message = format!("{origin}: `{name}` is to be a table, [{name}]");
+            return Err(mistake("GR0414", message));
         };
-        read(Section { source: self.source, name, table, known: Vec::new() })
+        Ok(Section { source: self.source, name, origin, table, known: Vec::new() })
     }
 
     fn path(&self, key: &str) -> String {

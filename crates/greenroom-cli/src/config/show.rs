@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use greenroom_models::http::{KeyNeed, ModelName, VENDORS, Vendor};
+use greenroom_core::budget::Price;
+use greenroom_models::http::{KeyNeed, ModelName, VENDORS, Vendor, listed_price};
 
 use super::variables::DOT_ENV;
 use super::{Config, Role};
@@ -38,6 +39,10 @@ fn lines(config: &Config) -> Vec<(String, String, String)> {
         );
         lines.push((role.name().to_owned(), shown_name(&model.value), model.origin.to_string()));
     }
+    for model in Role::ALL.map(|role| config.model(role).value).into_iter().collect::<BTreeSet<_>>()
+    {
+        lines.extend(price(config, &model));
+    }
     let tries = config.file.tries.as_ref();
     lines.extend(
         tries.map(|tries| ("tries".to_owned(), tries.value.to_string(), tries.origin.to_string())),
@@ -69,6 +74,25 @@ fn lines(config: &Config) -> Vec<(String, String, String)> {
     let dot_env = if config.variables.has_dot_env() { "read" } else { "none" };
     lines.push((DOT_ENV.to_owned(), dot_env.to_owned(), "in this directory".to_owned()));
     lines
+}
+
+/// The price of a model of a provider.
+fn price(config: &Config, model: &str) -> Option<(String, String, String)> {
+    let name: ModelName = model.parse().ok()?;
+    let of_file = config.file.prices.get(&name.to_string());
+    let of_file = of_file.map(|price| (price.value, price.origin.to_string()));
+    let listed = || {
+        let listed = listed_price(name.vendor()?, name.model())?;
+        Some((listed.price, format!("{}, read on {}", listed.source, listed.read_on)))
+    };
+    let (value, origin) = match of_file.or_else(listed) {
+        Some((price, origin)) => {
+            let Price { input, output, .. } = price;
+            (format!("{input} sent, {output} received, for a million tokens"), origin)
+        }
+        None => ("unknown".to_owned(), "[prices] of the file can say it".to_owned()),
+    };
+    Some((format!("{} price", shown_name(model)), value, origin))
 }
 
 /// An address, unless it has what may be a password or a key.

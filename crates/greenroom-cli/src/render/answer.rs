@@ -1,5 +1,6 @@
 //! The answer as text: what was found, what it rests on, what is missing.
 
+use greenroom_core::budget::Usd;
 use greenroom_core::report::{Outcome, Status, TaskFailureKind};
 use greenroom_core::retriever::Citation;
 
@@ -78,10 +79,22 @@ pub(crate) fn summary(answered: &Answered) -> String {
         count(usage.tool_calls, "tool call"),
         count(usage.tokens(), "token"),
     ];
+    parts.extend(cost(outcome.usage.cost, answered.is_priced));
     if restarts > 0 {
         parts.insert(2, count(restarts, "restart"));
     }
     parts.join(" · ")
+}
+
+/// What the models cost, unless it is known to be nothing.
+fn cost(cost: Option<Usd>, is_priced: bool) -> Option<String> {
+    let cost = cost.filter(|cost| *cost > Usd::ZERO);
+    match (cost, is_priced) {
+        (Some(cost), true) => Some(cost.to_string()),
+        (Some(cost), false) => Some(format!("at least {cost}")),
+        (None, true) => None,
+        (None, false) => Some("cost unknown".to_owned()),
+    }
 }
 
 /// Why there is no answer, or why it is cut short; `None` when neither is the case.
@@ -213,6 +226,19 @@ mod tests {
         let outcome = Outcome { answer: String::new(), citations: Vec::new(), ..outcome() };
         let wanted = "Not answered\n- And the rest?: not found\n";
         assert_eq!(answer(&outcome, Palette::new(false)), wanted);
+    }
+
+    #[test]
+    fn what_is_not_known_to_cost_nothing_is_told() {
+        let told = |nanos: Option<u64>, is_priced| {
+            cost(nanos.map(Usd::from_nanos), is_priced).unwrap_or_default()
+        };
+        assert_eq!(told(Some(4_200_000), true), "$0.0042");
+        assert_eq!(told(Some(4_200_000), false), "at least $0.0042");
+        assert_eq!((told(Some(0), true), told(None, true)), (String::new(), String::new()));
+        for unknown in [Some(0), None] {
+            assert_eq!(told(unknown, false), "cost unknown");
+        }
     }
 
     #[test]

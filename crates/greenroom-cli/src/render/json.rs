@@ -1,7 +1,7 @@
 //! The one JSON object of `ask --json`. Its keys are the same whatever happened.
 
 use greenroom_core::brief::Gap;
-use greenroom_core::budget::Usage;
+use greenroom_core::budget::{Spent, Usage, Usd};
 use greenroom_core::ids::RunId;
 use greenroom_core::report::Status;
 use greenroom_core::retriever::{Citation, Passage};
@@ -23,7 +23,8 @@ struct Answer<'a> {
     passages: Vec<Found<'a>>,
     agents: Vec<Agent<'a>>,
     missing: &'a [Gap],
-    usage: Usage,
+    usage: Used,
+    models: Vec<Model<'a>>,
     duration_ms: u64,
     /// Only when there is no answer.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,6 +46,29 @@ struct Agent<'a> {
     role: &'a str,
     restarts: u64,
     messages: u64,
+    /// Null for an agent that asked no model.
+    usage: Option<Used>,
+}
+
+/// A model that was asked.
+#[derive(Debug, Serialize)]
+struct Model<'a> {
+    model: &'a str,
+    usage: Used,
+}
+
+/// What was used, and what it cost in dollars: null when that is not known.
+#[derive(Debug, Serialize)]
+struct Used {
+    #[serde(flatten)]
+    usage: Usage,
+    cost_usd: Option<f64>,
+}
+
+impl From<Usage> for Used {
+    fn from(usage: Usage) -> Self {
+        Self { usage, cost_usd: usage.cost.map(Usd::dollars) }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -57,7 +81,8 @@ struct Error<'a> {
 
 /// What came of a run, on one line.
 pub(crate) fn answered_json(answered: &Answered) -> String {
-    let Answered { outcome, run_agents, team_agents, .. } = answered;
+    let Answered { outcome, run_agents, team_agents, spending, .. } = answered;
+    let agent = |info| agent(info, spending);
     let problem = problem_of(answered);
     line(&Answer {
         run_id: Some(answered.run),
@@ -67,7 +92,8 @@ pub(crate) fn answered_json(answered: &Answered) -> String {
         passages: best_first(&outcome.passages),
         agents: run_agents.iter().chain(team_agents).map(agent).collect(),
         missing: &outcome.missing,
-        usage: outcome.usage,
+        usage: outcome.usage.into(),
+        models: models(spending),
         duration_ms: u64::try_from(answered.duration.as_millis()).unwrap_or(u64::MAX),
         error: problem.as_ref().map(error),
     })
@@ -86,7 +112,8 @@ pub(crate) fn failed_json(problem: &Problem) -> String {
         passages: Vec::new(),
         agents: Vec::new(),
         missing: &[],
-        usage: Usage::default(),
+        usage: Usage::default().into(),
+        models: Vec::new(),
         duration_ms: 0,
         error: Some(error(problem)),
     })
@@ -110,12 +137,34 @@ fn found(passage: &Passage) -> Found<'_> {
     Found { source, start_line: *start_line, end_line: *end_line, score: *score, text }
 }
 
-fn agent(info: &AgentInfo) -> Agent<'_> {
+/// The sum of what was spent, by model, in the order of their first calls.
+fn models(spending: &[Spent]) -> Vec<Model<'_>> {
+    let mut names: Vec<&str> = Vec::new();
+    for Spent { model, .. } in spending {
+        if !names.contains(&model.as_str()) {
+            names.push(model);
+        }
+    }
+    let usage = |name: &str| used(spending.iter().filter(|spent| spent.model == name));
+    names.into_iter().filter_map(|model| Some(Model { model, usage: usage(model)? })).collect()
+}
+
+/// The sum of what was spent; `None` when nothing was.
+fn used<'a>(spent: impl Iterator<Item = &'a Spent>) -> Option<Used> {
+    let sum = spent.map(|spent| spent.usage).reduce(|mut sum, usage| {
+        sum.add(usage);
+        sum
+    });
+    sum.map(Used::from)
+}
+
+fn agent<'a>(info: &'a AgentInfo, spending: &[Spent]) -> Agent<'a> {
     Agent {
         id: info.id.as_str(),
         role: &info.role,
         restarts: info.n_restarts(),
         messages: info.n_handled,
+        usage: used(spending.iter().filter(|spent| spent.agent == info.id)),
     }
 }
 

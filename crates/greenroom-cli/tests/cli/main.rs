@@ -9,7 +9,6 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 mod models;
-mod server;
 
 const MAILBOX: &str = "# Mailboxes\n\nA mailbox is bounded.\n\
     The default capacity of a mailbox is 64 messages.\n\n\
@@ -153,6 +152,7 @@ fn json_is_one_object_with_every_key() {
         "agents",
         "missing",
         "usage",
+        "models",
         "duration_ms",
     ];
     wanted.sort_unstable();
@@ -183,7 +183,7 @@ fn json_is_one_object_with_every_key() {
     for role in ["router", "planner", "research", "writer", "retrieval", "tools"] {
         let agent = agents.iter().find(|agent| agent["role"] == role);
         let agent = agent.unwrap_or_else(|| panic!("no {role} in {agents:?}"));
-        assert_eq!(agent.as_object().map(serde_json::Map::len), Some(4), "{agent}");
+        assert_eq!(agent.as_object().map(serde_json::Map::len), Some(5), "{agent}");
         assert_eq!(agent["restarts"], 0);
         assert!(agent["messages"].as_u64() > Some(0), "{agent}");
     }
@@ -198,7 +198,7 @@ fn json_is_one_object_when_there_is_no_run_either() {
     assert_eq!((&json["status"], &json["run_id"]), (&"failed".into(), &Value::Null));
     assert_eq!(json["error"]["code"], "GR0201");
     assert!(json["error"]["message"].as_str().is_some_and(|text| text.contains("nowhere")));
-    assert_eq!(json.as_object().map(serde_json::Map::len), Some(10));
+    assert_eq!(json.as_object().map(serde_json::Map::len), Some(11));
 }
 
 #[test]

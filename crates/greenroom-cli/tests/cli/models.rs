@@ -2,7 +2,11 @@
 
 use std::net::TcpListener;
 
-use super::server::{Answer, Request, Server, team};
+use greenroom_core::budget::Usage;
+use greenroom_core::message::ToolCall;
+use greenroom_testkit::provider::{Answer, Certificate, ProviderServer, Received};
+use serde_json::json;
+
 use super::{CAPACITY, Ran, World};
 
 const KEY: &str = "sk-canary-0123456789abcdef";
@@ -17,12 +21,33 @@ fn ask(world: &World, args: &[&str], variables: &[(&str, &str)]) -> Ran {
     ran
 }
 
+/// A team whose models answer well. Each reply has 100 tokens sent, 40 of them from a cache, and 10 received.
+fn team(request: &Received) -> Answer {
+    let messages = request.body["messages"].as_array().expect("a conversation");
+    let system = messages[0]["content"].as_str().unwrap_or_default();
+    let sentence = "The default capacity of a mailbox is 64 messages.";
+    let answer = if system.starts_with("You plan") {
+        let task = json!({ "id": "t1", "to": "research", "question": "What is the capacity?" });
+        Answer::text(json!({ "tasks": [task] }).to_string())
+    } else if system.starts_with("You write") {
+        Answer::text(format!("{sentence} [1]"))
+    } else if messages.iter().any(|message| message["role"] == "tool") {
+        Answer::text(sentence)
+    } else {
+        let arguments = json!({ "query": "default capacity mailbox" });
+        Answer::calls([ToolCall { id: "call_1".into(), name: "search".into(), arguments }])
+    };
+    let usage = Usage { input_tokens: 100, output_tokens: 10, ..Usage::default() };
+    answer.usage(Usage { cached_tokens: Some(40), ..usage })
+}
+
 /// The roles that a server was asked as, and the models that were named.
-fn asked(server: &Server) -> Vec<(String, String)> {
-    let asked = server.requests().into_iter().map(|request| {
+fn asked(server: &ProviderServer) -> Vec<(String, String)> {
+    let requests = server.requests().into_iter().filter(|request| request.method == "POST");
+    let asked = requests.map(|request| {
         let system = request.body["messages"][0]["content"].as_str().unwrap_or_default();
         let role = system.split_whitespace().nth(1).unwrap_or_default().to_owned();
-        (role, request.body["model"].as_str().unwrap_or_default().to_owned())
+        (role, request.model().to_owned())
     });
     asked.collect()
 }
@@ -33,7 +58,7 @@ fn names(expect: [(&str, &str); 4]) -> Vec<(String, String)> {
 
 #[test]
 fn a_model_of_a_provider_answers_for_every_role() {
-    let (world, server) = (World::new(), Server::new(team));
+    let (world, server) = (World::new(), ProviderServer::answering(team));
     let model = format!("{}#m", server.url("/v1"));
     let ran = ask(&world, &["--model", &model], &[]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -51,7 +76,7 @@ fn a_model_of_a_provider_answers_for_every_role() {
 
 #[test]
 fn roles_differ_by_the_file_and_keys_come_from_dot_env() {
-    let (world, server) = (World::new(), Server::new(team));
+    let (world, server) = (World::new(), ProviderServer::answering(team));
     world.file(
         "greenroom.toml",
         format!(
@@ -69,15 +94,14 @@ fn roles_differ_by_the_file_and_keys_come_from_dot_env() {
     );
     let wanted = [("plan", "small"), ("find", "large"), ("find", "large")];
     assert_eq!(asked(&server), wanted.map(|(role, model)| (role.to_owned(), model.to_owned())));
-    let head = &server.requests()[0].head;
-    assert!(head.contains(&format!("authorization: Bearer {KEY}")), "{head}");
+    let bearer = |n: usize| server.requests()[n].header("authorization").map(str::to_owned);
+    assert_eq!(bearer(0), Some(format!("Bearer {KEY}")));
 
     // The environment is not overridden by `.env`, and the command line is by nothing.
     let ran = ask(&world, &["--model", "openai:other"], &[("OPENAI_API_KEY", "from-outside")]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    let requests = server.requests();
-    assert_eq!(requests.len(), 7, "{:?}", asked(&server));
-    assert!(requests[3].head.contains("authorization: Bearer from-outside"), "{requests:?}");
+    assert_eq!(asked(&server).len(), 7, "{:?}", asked(&server));
+    assert_eq!(bearer(3).as_deref(), Some("Bearer from-outside"));
     assert!(asked(&server)[3..].iter().all(|(_, model)| model == "other"));
 }
 
@@ -106,6 +130,8 @@ fn the_configuration_is_shown_with_its_origins_and_without_its_keys() {
             "planner [redacted]#m (work.toml:5)",
             "research extractive (default)",
             "writer anthropic:claude (work.toml:3)",
+            "anthropic:claude price unknown ([prices] of the file can say it)",
+            "[redacted]#m price unknown ([prices] of the file can say it)",
             "tries 2 (work.toml:1)",
             "openai [redacted] (OPENAI_BASE_URL in .env)",
             "openai key set (from OPENAI_API_KEY)",
@@ -119,10 +145,11 @@ fn the_configuration_is_shown_with_its_origins_and_without_its_keys() {
     );
 }
 
-/// A run with these settings is refused with an error of one line, and this many requests ask a model.
+/// A run with these settings is refused with an error of one line, and asks as often as there are agents that
+/// can go on without the others: the planner, and the one that works without a plan.
 #[track_caller]
-fn check_refused(answer: Answer, path: &str, code: (i32, &str), says: &[&str], n_asked: usize) {
-    let (world, server) = (World::new(), Server::new(answer));
+fn check_refused(server: &ProviderServer, path: &str, code: (i32, &str), says: &[&str]) {
+    let world = World::new();
     let url = server.url(path);
     let variables = [("OPENAI_API_KEY", KEY), ("OPENAI_BASE_URL", url.as_str())];
     let ran = ask(&world, &["--model", "openai:gpt-6"], &variables);
@@ -130,7 +157,7 @@ fn check_refused(answer: Answer, path: &str, code: (i32, &str), says: &[&str], n
     for words in says {
         assert!(ran.err.contains(&words.replace("URL", &server.url(""))), "{words}: {ran:?}");
     }
-    assert_eq!(server.n_asked(), n_asked, "{ran:?}");
+    assert_eq!(asked(server).len(), 2, "{ran:?}");
 
     let ran = ask(&world, &["--model", "openai:gpt-6", "--json"], &variables);
     assert_eq!(ran.json()["error"]["code"], code.1);
@@ -138,49 +165,39 @@ fn check_refused(answer: Answer, path: &str, code: (i32, &str), says: &[&str], n
 
 #[test]
 fn a_key_that_is_refused_is_not_shown_and_not_tried_again() {
-    let refuse = |_: &Request| {
-        let body = format!(r#"{{"error":{{"message":"Incorrect API key provided: {KEY}"}}}}"#);
-        (401, "application/json", body)
-    };
+    let message = format!("Incorrect API key provided: {KEY}");
+    let server = ProviderServer::always(Answer::refusal(401, "invalid_api_key", message));
     let says =
         ["HTTP 401: Incorrect API key provided: [redacted]", "`greenroom config` tells where"];
-    // The planner asks, and the research agent that goes on without a plan.
-    check_refused(refuse, "/v1", (3, "GR0402"), &says, 2);
+    check_refused(&server, "/v1", (3, "GR0402"), &says);
 }
 
 #[test]
 fn a_model_that_does_not_exist_is_told_with_those_that_do() {
-    let unknown = |request: &Request| {
-        if request.head.starts_with("GET /v1/models ") {
-            let list = r#"{"data":[{"id":"gpt-5"},{"id":"gpt-5-mini"},{"id":"other"}]}"#;
-            return (200, "application/json", list.to_owned());
-        }
-        let body =
-            r#"{"error":{"message":"The model `gpt-6` does not exist","code":"model_not_found"}}"#;
-        (404, "application/json", body.to_owned())
-    };
-    let says =
-        ["does not exist", "did you mean \"gpt-5\"? the provider has gpt-5, gpt-5-mini, other"];
-    check_refused(unknown, "/v1", (3, "GR0404"), &says, 2);
+    let server = ProviderServer::builder().models(["gpt-5", "gpt-5-mini", "other"]).start();
+    let says = ["HTTP 404", "did you mean \"gpt-5\"? the provider has gpt-5, gpt-5-mini, other"];
+    check_refused(&server, "/v1", (3, "GR0404"), &says);
 }
 
 #[test]
 fn a_base_url_without_v1_is_told_with_what_to_write() {
-    let missing = |_: &Request| (404, "application/json", r#"{"detail":"Not Found"}"#.to_owned());
-    check_refused(missing, "", (3, "GR0405"), &["HTTP 404: Not Found", "write URL/v1)"], 2);
+    let missing = Answer::raw(404, "application/json", r#"{"detail":"Not Found"}"#);
+    let server = ProviderServer::always(missing);
+    check_refused(&server, "", (3, "GR0405"), &["HTTP 404: Not Found", "write URL/v1)"]);
 }
 
 #[test]
 fn a_page_of_a_proxy_is_told_from_an_api() {
-    let page = |_: &Request| (200, "text/html", "<html><h1>Sign in</h1></html>".to_owned());
+    let page = Answer::raw(200, "text/html", "<html><h1>Sign in</h1></html>");
     let says = ["HTTP 200: an HTML page and not an API's reply", "`greenroom config` tells where"];
-    check_refused(page, "/v1", (3, "GR0405"), &says, 2);
+    check_refused(&ProviderServer::always(page), "/v1", (3, "GR0405"), &says);
 }
 
 #[test]
 fn a_certificate_that_nobody_trusts_is_refused_at_once() {
-    let (world, server) = (World::new(), Server::with_tls(team));
-    let model = format!("{}#m", server.tls_url("/v1"));
+    let world = World::new();
+    let server = ProviderServer::builder().answering(team).tls(Certificate::Sound).start();
+    let model = format!("{}#m", server.url("/v1"));
     let ran = ask(&world, &["--model", &model], &[]);
     ran.fails(3, "GR0405");
     assert!(ran.err.contains("its certificate is not trusted"), "{ran:?}");
@@ -225,14 +242,71 @@ fn what_cannot_be_set_up_is_told_before_anything_begins() {
 
 #[test]
 fn the_demo_and_a_conversation_ask_the_models_that_are_named() {
-    let (world, server) = (World::new(), Server::new(team));
+    let (world, server) = (World::new(), ProviderServer::answering(team));
     let model = format!("{}#m", server.url("/v1"));
     let ran = world.run(&["demo", "--corpus", "docs", "--model", &model]);
     assert!(ran.out.contains("64 messages") && !ran.err.contains("slowed down"), "{ran:?}");
-    let n_asked = server.n_asked();
+    let n_asked = asked(&server).len();
     assert!(n_asked >= 4, "{n_asked}");
     let input = format!("{CAPACITY}\n");
     let ran =
         world.run_with_input(&["chat", "--corpus", "docs", "--model", &model], input.as_bytes());
-    assert_eq!((ran.code, server.n_asked()), (Some(0), n_asked + 4), "{ran:?}");
+    assert_eq!((ran.code, asked(&server).len()), (Some(0), n_asked + 4), "{ran:?}");
+}
+
+/// Four calls, each 60 tokens at a dollar, 40 at a tenth and 10 at ten dollars for a million: 164 millionths.
+const PRICES: &str = "[prices.\"openai:small\"]\ninput = 1\ncached = 0.1\noutput = 10.0\n";
+
+#[test]
+fn what_was_used_is_told_by_agent_and_model_with_its_cost() {
+    let (world, server) = (World::new(), ProviderServer::answering(team));
+    world.file("greenroom.toml", PRICES);
+    let url = server.url("/v1");
+    let variables = [("OPENAI_API_KEY", KEY), ("OPENAI_BASE_URL", url.as_str())];
+    let ran = ask(&world, &["--model", "openai:small"], &variables);
+    assert!(ran.err.contains("4 model calls · 1 tool call · 440 tokens · $0.0007"), "{ran:?}");
+
+    let json = ask(&world, &["--model", "openai:small", "--json"], &variables).json();
+    let usage = &json["usage"];
+    assert_eq!((&usage["input_tokens"], &usage["cached_tokens"]), (&400.into(), &160.into()));
+    assert_eq!((&usage["cost_usd"], &usage["priced_calls"]), (&0.000_656.into(), &4.into()));
+    let models = json["models"].as_array().expect("a list");
+    assert_eq!((models.len(), &models[0]["model"]), (1, &"openai:small".into()));
+    assert_eq!(models[0]["usage"]["cost_nano_usd"], 656_000);
+    let agents = json["agents"].as_array().expect("a list");
+    let cost = |role: &str| {
+        let agent = agents.iter().find(|agent| agent["role"] == role).expect(role);
+        agent["usage"]["cost_nano_usd"].as_u64()
+    };
+    assert_eq!((cost("planner"), cost("research")), (Some(164_000), Some(328_000)));
+    assert_eq!(cost("retrieval"), None);
+
+    // Unknown is unknown, and never nothing.
+    let ran = ask(&world, &["--model", "openai:large"], &variables);
+    assert!(ran.err.contains("440 tokens · cost unknown"), "{ran:?}");
+    let json = ask(&world, &["--model", "openai:large", "--json"], &variables).json();
+    assert_eq!(
+        (&json["usage"]["cost_usd"], &json["usage"]["priced_calls"]),
+        (&json!(null), &json!(null))
+    );
+}
+
+#[test]
+fn a_limit_on_money_is_kept_and_needs_a_price() {
+    let (world, server) = (World::new(), ProviderServer::answering(team));
+    world.file("greenroom.toml", PRICES);
+    let url = server.url("/v1");
+    let variables = [("OPENAI_API_KEY", KEY), ("OPENAI_BASE_URL", url.as_str())];
+    let ran = ask(&world, &["--model", "openai:small", "--budget-usd", "0.0001"], &variables);
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert!(ran.err.contains("[GR0308]") && ran.err.contains("money budget"), "{ran:?}");
+    assert!(asked(&server).len() <= 1, "{:?}", asked(&server));
+
+    let ran = ask(&world, &["--model", "openai:large", "--budget-usd", "1"], &variables);
+    ran.is_refused(3, "GR0409");
+    assert!(ran.err.contains("the price of openai:large is not known"), "{ran:?}");
+    assert!(ran.err.contains("[prices.\"openai:large\"]"), "{ran:?}");
+    // The offline model costs nothing, and that is known.
+    let ran = ask(&world, &["--budget-usd", "0.01"], &[]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
 }

@@ -176,18 +176,22 @@ impl Machine {
         why: String,
     ) -> Vec<Event> {
         if self.passages.is_empty() {
-            return self.fail(kind, why);
+            let failure = TaskFailure { limit, ..self.failure(kind, why) };
+            return vec![Event::TaskFinished { result: Err(failure) }];
         }
         vec![Event::TaskFinished { result: Ok(self.report(String::new(), None, limit)) }]
     }
 
     fn fail(&self, kind: TaskFailureKind, message: String) -> Vec<Event> {
+        vec![Event::TaskFinished { result: Err(self.failure(kind, message)) }]
+    }
+
+    fn failure(&self, kind: TaskFailureKind, message: String) -> TaskFailure {
         let model_error = match &self.phase {
             Phase::Failed { error, .. } => Some(error.kind),
             _ => None,
         };
-        let failure = TaskFailure { kind, message, usage: self.usage, model_error };
-        vec![Event::TaskFinished { result: Err(failure) }]
+        TaskFailure { usage: self.usage, model_error, ..TaskFailure::new(kind, message) }
     }
 
     fn report(&self, text: String, value: Option<Value>, limit: Option<Limit>) -> Report {

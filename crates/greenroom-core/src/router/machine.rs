@@ -292,9 +292,9 @@ impl Machine {
         let mut all = self.plan.iter_mut().chain(&mut self.tasks).chain(&mut self.answer);
         let Some(state) = all.find(|state| state.task.id == *id) else { return };
         state.is_withdrawn = is_withdrawn;
-        let spent = match result {
-            Ok(report) => report.usage,
-            Err(failure) => failure.usage,
+        let (spent, limit) = match result {
+            Ok(report) => (report.usage, report.limit),
+            Err(failure) => (failure.usage, failure.limit),
         };
         state.progress = match result {
             Ok(report) => Progress::Reported(report.clone()),
@@ -304,7 +304,7 @@ impl Machine {
             },
         };
         self.usage.add(spent);
-        self.limit = self.limit.or(result.ok().and_then(|report| report.limit));
+        self.limit = self.limit.or(limit);
         match id.as_str() {
             PLAN => self.read_plan(),
             ANSWER => self.read_draft(),

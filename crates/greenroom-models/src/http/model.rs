@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures_util::{FutureExt as _, stream};
+use greenroom_core::budget::Price;
 use greenroom_core::model::{
     ChatEvent, ChatModel, ChatOptions, ChatReply, ChatRequest, ChatStream, ModelError,
 };
@@ -29,13 +30,23 @@ struct Inner {
     options: ChatOptions,
     output_tokens_max: Option<u32>,
     limits: Limits,
+    price: Option<Price>,
 }
 
 impl HttpModel {
     pub(super) fn new(endpoint: Endpoint, model: String, wire: Wire, quirks: Quirks) -> Self {
         let (options, limits) = (ChatOptions::default(), Limits::default());
-        let output_tokens_max = None;
-        Self(Arc::new(Inner { endpoint, model, wire, quirks, options, output_tokens_max, limits }))
+        let (output_tokens_max, price) = (None, None);
+        Self(Arc::new(Inner {
+            endpoint,
+            model,
+            wire,
+            quirks,
+            options,
+            output_tokens_max,
+            limits,
+            price,
+        }))
     }
 
     /// The model, by its provider's name.
@@ -66,6 +77,13 @@ impl HttpModel {
         self
     }
 
+    /// Sets what its tokens cost. Default: what [`PRICES`](super::PRICES) says of it, and else unknown.
+    #[must_use]
+    pub fn with_price(mut self, price: Option<Price>) -> Self {
+        Arc::make_mut(&mut self.0).price = price;
+        self
+    }
+
     /// Sets how long a reply may be. Default: see [`Limits`].
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
@@ -93,6 +111,10 @@ impl fmt::Debug for HttpModel {
 impl ChatModel for HttpModel {
     fn name(&self) -> &str {
         &self.0.endpoint.name
+    }
+
+    fn price(&self) -> Option<Price> {
+        self.0.price
     }
 
     fn stream(&self, request: ChatRequest) -> ChatStream {

@@ -12,6 +12,7 @@ use super::error::{SetupError, SetupErrorKind};
 use super::exchange::Endpoint;
 use super::model::HttpModel;
 use super::name::{ModelName, Source};
+use super::prices::listed_price;
 use super::settings::Settings;
 use super::vendors::{KeyNeed, UNNAMED, Vendor};
 use crate::wire::Wire;
@@ -64,7 +65,12 @@ impl Providers {
         let (vendor, base_url) = self.place(&name);
         let endpoint = self.endpoint(&name, vendor, &base_url, vendor.wire, vendor.wire.path())?;
         let quirks = vendor.quirks_of(name.model());
-        Ok(HttpModel::new(endpoint, name.model().to_owned(), vendor.wire, quirks))
+        let price = self
+            .settings
+            .price(&name.to_string())
+            .or_else(|| listed_price(name.vendor()?, name.model()).map(|listed| listed.price));
+        let model = HttpModel::new(endpoint, name.model().to_owned(), vendor.wire, quirks);
+        Ok(model.with_price(price))
     }
 
     /// The embedder of a name, which is written like a model's.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use greenroom_core::budget::Price;
 use greenroom_core::secret::Secret;
 
 use super::vendors::{UNNAMED, VENDORS, Vendor};
@@ -30,6 +31,7 @@ pub struct Settings {
     pub(super) no_proxy: Option<String>,
     pub(super) roots_pem: Vec<Vec<u8>>,
     pub(super) is_offline: bool,
+    prices: BTreeMap<String, Price>,
 }
 
 impl Settings {
@@ -118,6 +120,17 @@ impl Settings {
     pub fn with_roots_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.roots_pem.push(pem.into());
         self
+    }
+
+    /// Sets what a model costs, by its whole name, such as `openai:gpt-5`. It counts before what is listed.
+    #[must_use]
+    pub fn with_price(mut self, model: impl Into<String>, price: Price) -> Self {
+        self.prices.insert(model.into(), price);
+        self
+    }
+
+    pub(super) fn price(&self, model: &str) -> Option<Price> {
+        self.prices.get(model).copied()
     }
 
     pub(super) fn key(&self, vendor: &Vendor) -> Option<&Secret> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
+use greenroom_core::budget::Price;
 use greenroom_core::model::{ChatModel, ChatRequest, ChatStream, ModelError, ModelErrorKind};
 use greenroom_core::resilience::StallSpec;
 
@@ -30,6 +31,10 @@ impl<M: ChatModel> Bounded<M> {
 impl<M: ChatModel> ChatModel for Bounded<M> {
     fn name(&self) -> &str {
         self.model.name()
+    }
+
+    fn price(&self) -> Option<Price> {
+        self.model.price()
     }
 
     fn stream(&self, mut request: ChatRequest) -> ChatStream {

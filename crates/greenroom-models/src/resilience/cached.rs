@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::{StreamExt as _, stream};
-use greenroom_core::budget::Usage;
+use greenroom_core::budget::{Price, Usage};
 use greenroom_core::model::{
     Caller, ChatEvent, ChatModel, ChatReply, ChatRequest, ChatStream, FinishReason,
 };
@@ -73,6 +73,10 @@ impl<M: ChatModel> ChatModel for Cached<M> {
         self.shared.model.name()
     }
 
+    fn price(&self) -> Option<Price> {
+        self.shared.model.price()
+    }
+
     fn stream(&self, request: ChatRequest) -> ChatStream {
         let shared = Arc::clone(&self.shared);
         let begun = async move {
@@ -101,7 +105,8 @@ impl<M> Shared<M> {
         let calls: usize =
             reply.tool_calls.iter().map(|call| call.arguments.to_string().len() + 64).sum();
         let n_bytes = reply.text.len() + calls + size_of::<ChatReply>();
-        let kept = Arc::new(ChatReply { usage: Usage::default(), ..reply.clone() });
+        let usage = Usage::default().priced(Some(Price::FREE));
+        let kept = Arc::new(ChatReply { usage, ..reply.clone() });
         self.cache().put(question, kept, n_bytes, self.clock.elapsed());
     }
 }

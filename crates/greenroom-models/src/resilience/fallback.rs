@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::{StreamExt as _, stream};
+use greenroom_core::budget::Price;
 use greenroom_core::model::{
     ChatEvent, ChatModel, ChatRequest, ChatStream, ModelError, ModelErrorKind,
 };
@@ -57,6 +58,12 @@ impl ChatModel for Fallback {
         self.models[0].name()
     }
 
+    /// The most that any of them takes: which of them answers is not known before.
+    fn price(&self) -> Option<Price> {
+        let prices = self.models.iter().map(|model| model.price());
+        prices.reduce(|left, right| Some(left?.most(right?)))?
+    }
+
     fn stream(&self, request: ChatRequest) -> ChatStream {
         let call = Call {
             models: Arc::clone(&self.models),
@@ -92,9 +99,13 @@ impl Call {
             let model = &self.models[self.n_given_up];
             let inner = self.inner.get_or_insert_with(|| model.stream(self.request.clone()));
             let error = match inner.next().await {
-                Some(Ok(event)) => {
+                Some(Ok(mut event)) => {
                     self.has_shown |= is_content(&event);
-                    self.is_over = matches!(event, ChatEvent::Finished(_));
+                    if let ChatEvent::Finished(reply) = &mut event {
+                        self.is_over = true;
+                        // Whoever asked knows the name of the first model only.
+                        reply.usage = reply.usage.priced(model.price());
+                    }
                     return Some(Ok(event));
                 }
                 Some(Err(error)) => error,

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures_util::future::select;
 use futures_util::{StreamExt as _, stream};
+use greenroom_core::budget::Price;
 use greenroom_core::model::{
     Caller, ChatEvent, ChatModel, ChatRequest, ChatStream, ModelError, ModelErrorKind,
 };
@@ -209,6 +210,10 @@ pub struct Governed<M> {
 impl<M: ChatModel> ChatModel for Governed<M> {
     fn name(&self) -> &str {
         self.model.name()
+    }
+
+    fn price(&self) -> Option<Price> {
+        self.model.price()
     }
 
     fn stream(&self, request: ChatRequest) -> ChatStream {

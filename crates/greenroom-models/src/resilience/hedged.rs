@@ -8,6 +8,7 @@ use std::task::Poll;
 use futures_util::future::{Either, select};
 use futures_util::{StreamExt as _, stream};
 use greenroom_core::BoxFuture;
+use greenroom_core::budget::Price;
 use greenroom_core::model::{ChatEvent, ChatModel, ChatRequest, ChatStream, ModelError};
 use greenroom_core::resilience::hedge::AfterFailure;
 use greenroom_core::resilience::{Hedge, HedgeSpec};
@@ -62,6 +63,10 @@ impl<M: ChatModel> Hedged<M> {
 impl<M: ChatModel> ChatModel for Hedged<M> {
     fn name(&self) -> &str {
         self.shared.model.name()
+    }
+
+    fn price(&self) -> Option<Price> {
+        self.shared.model.price()
     }
 
     fn stream(&self, request: ChatRequest) -> ChatStream {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
+use greenroom_core::budget::Price;
 use greenroom_core::model::{ChatEvent, ChatModel, ChatRequest, ChatStream, ModelError};
 use greenroom_core::random::SplitMix64;
 use greenroom_core::resilience::{RetrySpec, Verdict};
@@ -71,6 +72,10 @@ impl<M: ChatModel> Retried<M> {
 impl<M: ChatModel> ChatModel for Retried<M> {
     fn name(&self) -> &str {
         self.shared.model.name()
+    }
+
+    fn price(&self) -> Option<Price> {
+        self.shared.model.price()
     }
 
     fn stream(&self, request: ChatRequest) -> ChatStream {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use futures_util::{StreamExt as _, stream};
 use greenroom_core::BoxFuture;
+use greenroom_core::budget::Price;
 use greenroom_core::model::{
     ChatEvent, ChatModel, ChatRequest, ChatStream, ModelError, ModelErrorKind,
 };
@@ -32,6 +33,10 @@ impl<M: ChatModel> Timed<M> {
 impl<M: ChatModel> ChatModel for Timed<M> {
     fn name(&self) -> &str {
         self.model.name()
+    }
+
+    fn price(&self) -> Option<Price> {
+        self.model.price()
     }
 
     fn stream(&self, request: ChatRequest) -> ChatStream {

@@ -5,15 +5,15 @@ pub(crate) mod people;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use greenroom_core::agent::{AgentSpec, Command, Machine};
-use greenroom_core::budget::{Ledger, Limit};
+use greenroom_core::budget::Limit;
 use greenroom_core::ids::{AgentId, CallId, StreamId};
 use greenroom_core::journal::{Event, Journal, Recorded};
 use greenroom_core::message::{Message, ToolOutcome};
-use greenroom_core::model::{ChatModel, ChatReply, ModelError};
+use greenroom_core::model::{ChatModel, ChatReply};
 use greenroom_core::report::{Report, TaskFailure, TaskFailureKind};
 use greenroom_core::time::{Clock, Timestamp};
 use greenroom_core::tool::DynTool;
@@ -25,6 +25,7 @@ use crate::actor::address::{AgentRef, Reply};
 use crate::actor::effect::EffectError;
 use crate::actor::{Actor, Context, Failure};
 use crate::journalled::{Journalled, JournalledActor, Stored};
+use crate::run::account::{Account, Unanswered};
 use crate::run::events::{Emitter, RunEvent};
 
 use people::{Desk, Told, Word};
@@ -55,7 +56,7 @@ pub(crate) struct TurnSetup {
     pub(crate) tools: Arc<BTreeMap<String, ToolRoute>>,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) ledger: Arc<Mutex<Ledger>>,
+    pub(crate) account: Arc<Account>,
     pub(crate) events: Emitter,
     pub(crate) report_to: ReportTo,
     pub(crate) timeouts: Timeouts,
@@ -115,7 +116,7 @@ pub(crate) enum TurnMessage {
     },
 }
 
-type ModelResult = Result<Result<ChatReply, ModelError>, EffectError>;
+type ModelResult = Result<Result<ChatReply, Unanswered>, EffectError>;
 
 /// One task's agent. What it knows is in its stream; a restart reads it back.
 pub(crate) struct TurnAgent {
@@ -263,8 +264,7 @@ impl Actor for TurnAgent {
                 self.replied(*turn, *attempt, result);
             }
             TurnMessage::Noted { turn, attempt, result } => {
-                let (turn, attempt, result) = (*turn, *attempt, self.result_of(result));
-                self.journalled.record(Event::CompactionFinished { turn, attempt, result });
+                self.noted(*turn, *attempt, result);
             }
             TurnMessage::ToolDone { call, outcome } => {
                 let (call, outcome) = (call.clone(), outcome.clone());

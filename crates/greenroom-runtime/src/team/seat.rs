@@ -75,7 +75,7 @@ impl Seat {
             tools: Arc::clone(&self.tools),
             journal: Arc::clone(&crew.journal),
             clock: Arc::clone(&crew.clock),
-            ledger: Arc::clone(&router.shared.ledger),
+            account: Arc::clone(&router.shared.account),
             events: router.shared.events.clone(),
             report_to: report_to(crew.runtime.tasks(), reply_to, task, attempt),
             timeouts: self.timeouts,

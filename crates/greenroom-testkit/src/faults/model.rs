@@ -4,6 +4,7 @@ use std::future;
 use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
+use greenroom_core::budget::Price;
 use greenroom_core::fault::Fault;
 use greenroom_core::model::{ChatModel, ChatRequest, ChatStream, ModelError, ModelErrorKind};
 
@@ -42,6 +43,10 @@ impl<M: ChatModel> FaultyModel<M> {
 impl<M: ChatModel> ChatModel for FaultyModel<M> {
     fn name(&self) -> &str {
         self.model.name()
+    }
+
+    fn price(&self) -> Option<Price> {
+        self.model.price()
     }
 
     fn stream(&self, request: ChatRequest) -> ChatStream {

@@ -225,7 +225,7 @@ fn a_limit_ends_the_work_with_what_finished_calls_have_found() {
     let message = "deadline".to_owned();
     assert_eq!(
         result,
-        Err(TaskFailure { usage, ..TaskFailure::new(TaskFailureKind::Limit, message) })
+        Err(TaskFailure { usage, limit, ..TaskFailure::new(TaskFailureKind::Limit, message) })
     );
 }
 

@@ -2,7 +2,7 @@
 
 use super::simulation::{Result, Simulation, fact, failure, missing, planned, task, team, usual};
 use crate::budget::Limit;
-use crate::report::{Report, Status, TaskFailureKind};
+use crate::report::{Report, Status, TaskFailure, TaskFailureKind};
 use crate::router::{ANSWER, Assignment, Join, PLAN, PlannedTask, RouterSpec};
 
 /// How a task that fails so often is tried, and whether it succeeds.
@@ -156,14 +156,15 @@ fn a_team_that_takes_no_questions_needs_a_plan() {
 #[test]
 fn the_cause_of_a_failed_run_is_the_first_failure_that_has_no_other_cause() {
     let tasks = [task("b").needing(["a"]), task("a"), task("c")];
+    let limited = || TaskFailure { limit: Some(Limit::Money), ..failure(TaskFailureKind::Limit) };
     let agents = |assignment: &Assignment| match assignment.task.as_str() {
         PLAN => usual(&tasks, assignment),
-        "a" => Err(failure(TaskFailureKind::Limit)),
+        "a" => Err(limited()),
         _ => Err(failure(TaskFailureKind::Model)),
     };
     let done = Simulation::new(&agents).run();
     let outcome = done.outcome();
-    assert_eq!(outcome.failure, Some(failure(TaskFailureKind::Limit)));
-    assert_eq!((outcome.status, outcome.limit), (Status::Failed, Some(Limit::ModelCalls)));
+    assert_eq!(outcome.failure, Some(limited()));
+    assert_eq!((outcome.status, outcome.limit), (Status::Failed, Some(Limit::Money)));
     assert_eq!(missing(outcome).len(), 3);
 }

@@ -26,6 +26,8 @@ pub(super) const COST: Usage = Usage {
     cache_written_tokens: None,
     reasoning_tokens: None,
     estimated_calls: 0,
+    cost: None,
+    priced_calls: 0,
 };
 
 /// A team of `research` and `backup`, who take questions, and `tools`, who calculates.

@@ -86,7 +86,7 @@ impl Blueprint {
             tools: Arc::clone(&self.tools),
             journal: self.runtime.journal(),
             clock: self.runtime.clock(),
-            ledger: Arc::clone(&shared.ledger),
+            account: Arc::clone(&shared.account),
             events: shared.events.clone(),
             report_to: Arc::new(move |result| report.finish(result.clone())),
             timeouts: self.timeouts,

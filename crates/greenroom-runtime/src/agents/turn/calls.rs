@@ -1,13 +1,12 @@
 //! The calls of a turn: models, tools and searches as effects, each within its budget and its deadline.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use greenroom_core::budget::{Ledger, Limit, Usage};
 use greenroom_core::ids::CallId;
 use greenroom_core::journal::Event;
 use greenroom_core::message::ToolOutcome;
-use greenroom_core::model::{Caller, ChatReply, ChatRequest, ModelError, ModelErrorKind, converse};
+use greenroom_core::model::{Caller, ChatReply, ChatRequest, ModelError, ModelErrorKind};
 use greenroom_core::retriever::{Query, fuse};
 use greenroom_core::tool::{ToolContext, ToolError, ToolErrorKind, idempotency_key};
 use serde_json::Value;
@@ -18,6 +17,7 @@ use crate::actor::address::{AgentRef, AskError};
 use crate::actor::effect::EffectError;
 use crate::agents::retrieval::{Found, RetrievalMessage, Search};
 use crate::agents::tools::{Call, ToolMessage, make, outcome};
+use crate::run::account::Unanswered;
 use crate::run::events::RunEvent;
 
 /// How much longer an asker waits than whoever it asks, so that it gets their answer and not its own
@@ -33,13 +33,12 @@ impl TurnAgent {
         mut request: ChatRequest,
         context: &Context<'_, Self>,
     ) {
-        let Some(reservation) = self.reserve(&request) else { return };
         self.step(|| format!("turn {turn}: asking {}", self.setup.model.name()), context);
         let (model, events) = (Arc::clone(&self.setup.model), self.setup.events.clone());
         let (agent, is_answer) = (self.id(), self.setup.is_answer);
         let deadline = delay.saturating_add(self.setup.timeouts.model);
         request.caller = self.caller(attempt, &format!("{turn}"), deadline);
-        let progress = context.progress();
+        let (progress, account) = (context.progress(), Arc::clone(&self.setup.account));
         let call = async move {
             if !delay.is_zero() {
                 tokio::time::sleep(delay).await;
@@ -47,13 +46,11 @@ impl TurnAgent {
             if attempt > 1 || turn > 1 {
                 events.emit(|| RunEvent::TextReset { agent: agent.clone() });
             }
-            let reply = converse(&*model, request, |text| {
+            let told = |text: String| {
                 progress.made();
                 events.emit(|| RunEvent::TextDelta { agent: agent.clone(), is_answer, text });
-            })
-            .await;
-            reservation.settle(reply.as_ref().ok().map(|reply| reply.usage));
-            reply
+            };
+            account.ask(&agent, &*model, request, told).await
         };
         let message = move |result| TurnMessage::Replied { turn, attempt, result };
         context.shielded("model", deadline, call, message);
@@ -67,30 +64,18 @@ impl TurnAgent {
         mut request: ChatRequest,
         context: &Context<'_, Self>,
     ) {
-        let Some(reservation) = self.reserve(&request) else { return };
         self.step(|| format!("turn {turn}: shortening the conversation, try {attempt}"), context);
         let deadline = self.setup.timeouts.model;
         // Each attempt is another request, so none of them is a retry.
         request.caller = self.caller(1, &format!("{turn}/notes-{attempt}"), deadline);
         let (model, progress) = (Arc::clone(&self.setup.model), context.progress());
+        let (account, agent) = (Arc::clone(&self.setup.account), self.id());
         let call = async move {
-            let reply = converse(&*model, request, |_| progress.made()).await;
-            reservation.settle(reply.as_ref().ok().map(|reply| reply.usage));
-            reply
+            let told = |_: String| progress.made();
+            account.ask(&agent, &*model, request, told).await
         };
         let message = move |result| TurnMessage::Noted { turn, attempt, result };
         context.shielded("notes", deadline, call, message);
-    }
-
-    /// A model call's place in the budget; records the limit when there is none.
-    fn reserve(&mut self, request: &ChatRequest) -> Option<Reservation> {
-        match Reservation::take(&self.setup.ledger, request.input_tokens_estimated()) {
-            Ok(reservation) => Some(reservation),
-            Err(limit) => {
-                self.journalled.record(Event::LimitReached { limit });
-                None
-            }
-        }
     }
 
     /// What the model, and the limits around it, are told of this agent. A call keeps its key in every
@@ -110,12 +95,24 @@ impl TurnAgent {
     pub(super) fn replied(&mut self, turn: u32, attempt: u32, result: &ModelResult) {
         self.journalled.record(match self.result_of(result) {
             Ok(reply) => Event::ModelReplied { turn, reply },
-            Err(error) => Event::ModelFailed { turn, attempt, error },
+            Err(Unanswered::Model(error)) => Event::ModelFailed { turn, attempt, error },
+            Err(Unanswered::Limit(limit)) => Event::LimitReached { limit },
         });
     }
 
-    /// What came of a model call, as the journal holds it.
-    pub(super) fn result_of(&self, result: &ModelResult) -> Result<ChatReply, ModelError> {
+    pub(super) fn noted(&mut self, turn: u32, attempt: u32, result: &ModelResult) {
+        let result = match self.result_of(result) {
+            Ok(reply) => Ok(reply),
+            Err(Unanswered::Model(error)) => Err(error),
+            Err(Unanswered::Limit(limit)) => {
+                return self.journalled.record(Event::LimitReached { limit });
+            }
+        };
+        self.journalled.record(Event::CompactionFinished { turn, attempt, result });
+    }
+
+    /// What came of a model call.
+    fn result_of(&self, result: &ModelResult) -> Result<ChatReply, Unanswered> {
         match result {
             Ok(result) => result.clone(),
             Err(error) => {
@@ -123,7 +120,8 @@ impl TurnAgent {
                     EffectError::TimedOut(_) => ModelErrorKind::Timeout,
                     _ => ModelErrorKind::Unavailable,
                 };
-                Err(ModelError::new(kind, self.setup.model.name(), error.to_string()))
+                let model = self.setup.model.name();
+                Err(Unanswered::Model(ModelError::new(kind, model, error.to_string())))
             }
         }
     }
@@ -151,7 +149,7 @@ impl TurnAgent {
         looks_first: bool,
         context: &Context<'_, Self>,
     ) {
-        if let Err(limit) = lock(&self.setup.ledger).spend_tool_call() {
+        if let Err(limit) = self.setup.account.spend_tool_call() {
             self.journalled.record(Event::LimitReached { limit });
             return;
         }
@@ -288,33 +286,4 @@ fn brief(arguments: &Value) -> String {
     };
     let end = text.floor_char_boundary(60);
     if end < text.len() { format!("{}…", &text[..end]) } else { text }
-}
-
-/// A model call's place in the budget. Whatever ends the call (an answer, a timeout, a crash of the
-/// agent) gives the reservation back.
-struct Reservation {
-    ledger: Arc<Mutex<Ledger>>,
-    tokens: u64,
-    usage: Option<Usage>,
-}
-
-impl Reservation {
-    fn take(ledger: &Arc<Mutex<Ledger>>, tokens: u64) -> Result<Self, Limit> {
-        lock(ledger).reserve_model_call(tokens)?;
-        Ok(Self { ledger: Arc::clone(ledger), tokens, usage: None })
-    }
-
-    fn settle(mut self, usage: Option<Usage>) {
-        self.usage = usage;
-    }
-}
-
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        lock(&self.ledger).settle_model_call(self.tokens, self.usage);
-    }
-}
-
-fn lock(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
-    ledger.lock().unwrap_or_else(PoisonError::into_inner)
 }

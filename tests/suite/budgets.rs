@@ -1,0 +1,165 @@
+//! Budgets: what runs may spend, who spent it, and that agents side by side spend no more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use greenroom_core::budget::{Budget, Limit, Price, Usage, Usd};
+use greenroom_core::model::{
+    ChatModel, ChatReply, ChatRequest, ModelError, ModelErrorKind, converse,
+};
+use greenroom_core::report::{Goal, Outcome, Status};
+use greenroom_core::router::{Plan, PlannedTask};
+use greenroom_models::resilience::{
+    CacheSpec, Governor, GovernorSpec, HedgeSpec, ResilienceSpec, resilient,
+};
+use greenroom_runtime::{Run, Runtime, SystemClock};
+use greenroom_testkit::{Calls, Delayed, ScriptedModel};
+
+use crate::support::{end, runtime};
+use crate::teams::docs;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A dollar for a million tokens.
+fn price() -> Price {
+    let dollar = Usd::from_nanos(1_000_000_000);
+    Price::flat(dollar, dollar)
+}
+
+fn cents(n: u64) -> Usd {
+    Usd::from_nanos(n * 10_000_000)
+}
+
+/// Plans eight tasks; every reply takes a second and 20,000 tokens, which are two cents.
+fn spender() -> (ScriptedModel, Calls<ChatRequest>) {
+    let model = ScriptedModel::answering(|request: &ChatRequest| {
+        let tasks = (1..=8).map(|n| PlannedTask::new(&format!("t{n}"), "research", "Why?"));
+        let text = match &request.output {
+            Some(_) => serde_json::to_string(&Plan { tasks: tasks.collect() }).expect("JSON"),
+            None => "Because.".to_owned(),
+        };
+        let usage = Usage { model_calls: 1, output_tokens: 20_000, ..Usage::default() };
+        ChatReply { usage, ..ChatReply::text(text) }
+    });
+    let calls = model.calls();
+    (model.latency(SECOND), calls)
+}
+
+async fn run(runtime: &Runtime, model: ScriptedModel, budget: Budget) -> (Run<Outcome>, Outcome) {
+    let team = runtime.team().model(model).source(docs()).start().await.expect("it starts");
+    let run = team.submit(Goal { budget, ..Goal::new("Why?") }).await.expect("accepted");
+    let outcome = run.outcome().await;
+    (run, outcome)
+}
+
+fn spent(run: &Run<Outcome>) -> Usage {
+    let mut total = Usage::default();
+    run.spending().into_iter().for_each(|spent| total.add(spent.usage));
+    total
+}
+
+#[tokio::test(start_paused = true)]
+async fn agents_side_by_side_overshoot_a_limit_on_money_by_one_call_at_most() {
+    let runtime = runtime().await;
+    let (model, calls) = spender();
+    let budget = Budget { money_max: Some(cents(5)), ..Budget::default() };
+    let (run, outcome) = run(&runtime, model.priced(price()), budget).await;
+    assert_eq!(outcome.limit, Some(Limit::Money), "{outcome:#?}");
+    // Of eight agents that would each spend two cents, two get to ask after the planner.
+    assert_eq!((calls.n_begun(), calls.n_in_flight_max()), (3, 1));
+    assert_eq!(spent(&run).cost, Some(cents(6)));
+    assert_eq!((outcome.usage.cost, outcome.usage.priced_calls), (Some(cents(6)), 3));
+    end(runtime).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn far_from_its_limits_a_run_asks_its_models_side_by_side() {
+    let runtime = runtime().await;
+    let (model, calls) = spender();
+    let (run, outcome) = run(&runtime, model, Budget::default()).await;
+    assert_eq!((outcome.limit, calls.n_in_flight_max()), (None, 8));
+    let usage = spent(&run);
+    assert_eq!((usage.cost, usage.priced_calls), (None, 0), "unknown is not nothing");
+    assert_eq!(usage.model_calls, calls.n_begun() as u64);
+    end(runtime).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waits_for_others_is_made_when_they_cost_less_than_they_might() {
+    let runtime = runtime().await;
+    let (model, calls) = spender();
+    // Eight replies of the most that is assumed do not fit beside each other; of 20,000 tokens they do.
+    let budget = Budget { tokens_max: 250_000, ..Budget::default() };
+    let (run, outcome) = run(&runtime, model, budget).await;
+    assert_eq!(outcome.limit, None, "{outcome:#?}");
+    assert!(calls.n_in_flight_max() < 8, "{}", calls.n_in_flight_max());
+    assert!(spent(&run).tokens() <= 250_000);
+    end(runtime).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_a_limit_on_money_a_model_without_a_price_is_not_asked() {
+    let runtime = runtime().await;
+    let (model, calls) = spender();
+    let budget = Budget { money_max: Some(cents(500)), ..Budget::default() };
+    let (_, outcome) = run(&runtime, model, budget).await;
+    assert_eq!((outcome.status, outcome.limit), (Status::Failed, Some(Limit::Money)));
+    assert_eq!(calls.n_begun(), 0);
+    end(runtime).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_spent_is_told_by_agent_and_model() {
+    let runtime = runtime().await;
+    let (model, _) = spender();
+    let (writer, _) = spender();
+    let team = runtime.team().model(model.named("small").priced(price()));
+    let team = team.role_model("answer", writer.named("large")).source(docs());
+    let run = team.start().await.expect("it starts").ask("Why?").await.expect("accepted");
+    let outcome = run.outcome().await;
+    let told = run.spending();
+    let of = |agent: &str| told.iter().find(|spent| spent.agent.as_str() == agent).expect(agent);
+    assert_eq!((of("planner").model.as_str(), of("planner").usage.cost), ("small", Some(cents(2))));
+    let writer = of("writer");
+    assert_eq!((writer.model.as_str(), writer.usage.cost), ("large", None));
+    assert!(writer.usage.tokens() > 0);
+    assert!(
+        told.iter().filter(|spent| spent.agent.as_str().starts_with("research-t")).count() == 8
+    );
+    // The journal tells the same as the account.
+    assert_eq!(spent(&run).tokens(), outcome.usage.tokens());
+    assert_eq!(spent(&run).cost, outcome.usage.cost);
+    end(runtime).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_price_passes_through_everything_that_surrounds_a_model() {
+    let account = Governor::new(GovernorSpec::default(), Arc::new(SystemClock::new()));
+    let spec = || ResilienceSpec {
+        cache: Some(CacheSpec::default()),
+        hedge: Some(HedgeSpec::default()),
+        ..ResilienceSpec::default()
+    };
+    let (model, _) = spender();
+    let model = Delayed::new(model.priced(price()), SECOND);
+    let surrounded = resilient(model, &account, spec());
+    assert_eq!(surrounded.price(), Some(price()));
+    // A reply from the cache costs nothing, and that is known.
+    let usage = || async {
+        let reply = converse(&*surrounded, ChatRequest::default(), |_| {}).await;
+        reply.expect("a reply").usage.priced(surrounded.price())
+    };
+    assert_eq!((usage().await.cost, usage().await.cost), (Some(cents(2)), Some(Usd::ZERO)));
+
+    // Another model answers at its own price, and before nobody knows which will.
+    let down = |_: &ChatRequest| ModelError::new(ModelErrorKind::Quota, "m", "used up");
+    let first = || ScriptedModel::answering(down).priced(Price::FREE);
+    let second = || spender().0;
+    let spec = ResilienceSpec::default().fallback(second().priced(price()), &account);
+    let both = resilient(first(), &account, spec);
+    assert_eq!(both.price(), Some(price()));
+    let reply = converse(&*both, ChatRequest::default(), |_| {}).await.expect("a reply");
+    assert_eq!(reply.usage.cost, Some(cents(2)));
+    let spec = ResilienceSpec::default().fallback(second(), &account);
+    assert_eq!(resilient(first(), &account, spec).price(), None, "unknown is not nothing");
+}

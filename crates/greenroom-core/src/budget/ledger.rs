@@ -165,6 +165,7 @@ impl Ledger {
 
     /// Ends a reservation. `usage` is `None` when the call failed or was cancelled before it cost
     /// anything that is known; the call itself still counts.
+    #[expect(clippy::needless_pass_by_value, reason = "a hold is settled once")]
     pub fn settle_model_call(
         &mut self,
         hold: Hold,

@@ -147,10 +147,10 @@ fn check_bad_calls(n_bad: u32, n_tools: &[usize], n_effects: usize) {
 
 #[test]
 fn fi25_arguments_that_are_no_json_are_answered_so_often_and_then_tools_are_gone() {
-    check_bad_calls(1, &[5, 5, 5], 1);
-    check_bad_calls(2, &[5, 5, 5, 5], 1);
+    check_bad_calls(1, &[6, 6, 6], 1);
+    check_bad_calls(2, &[6, 6, 6, 6], 1);
     // After two repairs the model must answer, whatever it would like to call.
-    check_bad_calls(3, &[5, 5, 5, 0, 0], 0);
+    check_bad_calls(3, &[6, 6, 6, 0, 0], 0);
     // A turn that gets something done gives it its tries back.
     let model = |turn, _| {
         let n = if turn % 3 == 0 { json!(turn) } else { json!("no JSON") };

@@ -64,7 +64,7 @@ fn broken(random: &mut SplitMix64, payloads: &[(Wire, &str)], body: &str) -> Vec
             _ => bytes.truncate(at),
         }
     }
-    if random.bits() % 4 == 0 {
+    if random.bits().is_multiple_of(4) {
         // The other end of a line, which pieces may cut in two.
         bytes = bytes.split(|byte| *byte == b'\n').collect::<Vec<_>>().join(&b"\r\n"[..]);
     }

@@ -105,7 +105,8 @@ impl TurnAgent {
             Ok(reply) => Ok(reply),
             Err(Unanswered::Model(error)) => Err(error),
             Err(Unanswered::Limit(limit)) => {
-                return self.journalled.record(Event::LimitReached { limit });
+                self.journalled.record(Event::LimitReached { limit });
+                return;
             }
         };
         self.journalled.record(Event::CompactionFinished { turn, attempt, result });

@@ -197,7 +197,7 @@ fn update_stream(
     events: &[Recorded],
     sum: &Sum,
 ) -> rusqlite::Result<()> {
-    let sql = "UPDATE streams SET n_events = ?2, head = ?3, updated_at = max(updated_at, ?4), \
+    let sql = "UPDATE streams SET n_events = ?2, head = ?3, updated_at = ?4, \
                state = CASE WHEN state IS NULL THEN NULL ELSE coalesce(?5, state) END WHERE id = ?1";
     let n_events = events.last().map_or(0, |last| last.seq + 1) as i64;
     let at = events.last().map_or(0, |last| last.at.as_millis()) as i64;

@@ -34,7 +34,7 @@ pub(crate) fn load(
                WHERE e.stream = ?1 ORDER BY e.seq";
     let mut select = transaction.prepare_cached(sql).map_err(failed)?;
     let mut rows = select.query([id]).map_err(failed)?;
-    let mut reader = Reader { stream, n_read: None, sum: chain::origin(stream), events: vec![] };
+    let mut reader = Reader { stream, n_read: 0, sum: chain::origin(stream), events: vec![] };
     while let Some(row) = rows.next().map_err(failed)? {
         reader.read(row)?;
     }
@@ -44,8 +44,8 @@ pub(crate) fn load(
 /// Reads the events of a stream in order.
 struct Reader<'a> {
     stream: &'a StreamId,
-    /// The place of the next event, once there was one.
-    n_read: Option<u64>,
+    /// The place after the last event that was read.
+    n_read: u64,
     sum: Sum,
     events: Vec<Recorded>,
 }
@@ -58,20 +58,18 @@ impl Reader<'_> {
         let text = |i| row.get_ref(i).and_then(|value| Ok(value.as_str()?)).map_err(failed);
         let (kind, body) = (text(2)?, text(4)?);
         let version = row.get::<_, u32>(3).map_err(failed)?;
-        // The first is the first of the stream, or the snapshot that stands for what came before.
-        let is_next = self.n_read.map_or(seq == 0 || kind == "actor_snapshot", |n| n == seq);
         let sum = chain::next(&self.sum, &Entry { seq, at, kind, version, body });
-        if !is_next || row.get::<_, Sum>(5).map_err(failed)? != sum {
+        if row.get::<_, Sum>(5).map_err(failed)? != sum {
             return Err(self.corrupt(&format!("event {seq} is not what was written")));
         }
         let event = FORMAT.decode(kind, version, body).map_err(|error| self.unreadable(error))?;
         self.events.push(Recorded { seq, at, event });
-        (self.n_read, self.sum) = (Some(seq + 1), sum);
+        (self.n_read, self.sum) = (seq + 1, sum);
         Ok(())
     }
 
     fn end(self, n_events: u64, head: &Sum) -> Result<Vec<Recorded>, JournalError> {
-        if self.n_read.unwrap_or(0) != n_events || self.sum != *head {
+        if self.n_read != n_events || self.sum != *head {
             return Err(self.corrupt(&format!("not all of its {n_events} events are there")));
         }
         Ok(self.events)

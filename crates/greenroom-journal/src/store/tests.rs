@@ -234,6 +234,26 @@ async fn a_log_that_is_damaged_before_its_end_is_refused_and_a_torn_end_is_not()
     SqliteJournal::open(relaxed.path()).expect("a loss of power explains it");
 }
 
+/// SQLite writes its log from the beginning again once its pages are in the tables. What is left of the round
+/// before belongs to nobody.
+#[tokio::test]
+async fn a_log_that_went_round_is_whole() {
+    let (dir, left) = (dir(), dir());
+    let journal = SqliteJournal::open(dir.path()).expect("it is new");
+    let filler = |seq| happened(seq, (0..100).map(|i| format!("{i} {}", "x".repeat(4_000))));
+    for seq in (0..1_300).step_by(100) {
+        journal.append(&root(1), filler(seq)).await.expect("there is room");
+    }
+    journal.append(&root(1), happened(1_300, ["last".into()])).await.expect("there is room");
+    copy(&dir, &left);
+    let bytes = fs::read(left.path().join("journal.db-wal")).expect("it is there");
+    let salt = |frame: usize| bytes[32 + frame * 4_120 + 8..][..8].to_vec();
+    let n_frames = (bytes.len() - 32) / 4_120;
+    assert_ne!(salt(0), salt(n_frames - 1), "the log went round");
+    let journal = SqliteJournal::open(left.path()).expect("it is whole");
+    assert_eq!(journal.load(&root(1)).await.map(|events| events.len()), Ok(1_301));
+}
+
 #[tokio::test]
 async fn a_full_disk_loses_nothing_and_goes_on_once_there_is_room() {
     let dir = dir();

@@ -9,9 +9,11 @@ use greenroom_core::budget::{Budget, Usd};
 
 mod duration;
 mod model;
+mod runs;
 
 use duration::duration;
 pub(crate) use model::ModelArgs;
+pub(crate) use runs::{RunsArgs, RunsCommand};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -116,6 +118,8 @@ pub(crate) enum Command {
     /// Show which models are asked, and where each setting came from
     #[command(after_help = CONFIG_EXAMPLES)]
     Config(ModelArgs),
+    /// List the runs of the past, look into them, continue them in another way
+    Runs(RunsArgs),
     /// Measure the runtime and retrieval on this machine
     #[command(after_help = BENCH_EXAMPLES)]
     Bench(BenchArgs),
@@ -127,7 +131,11 @@ pub(crate) enum Command {
 #[derive(Debug, ClapArgs)]
 pub(crate) struct AskArgs {
     /// The question; `-` reads it from standard input
-    pub(crate) question: String,
+    #[arg(required_unless_present = "resume")]
+    pub(crate) question: Option<String>,
+    /// Continue a question whose process died: this run, or the newest that is unfinished
+    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "", conflicts_with = "question")]
+    pub(crate) resume: Option<String>,
     #[command(flatten)]
     corpus: CorpusArgs,
     /// More directories or files to answer from, as if each had a `--corpus` of its own
@@ -174,7 +182,7 @@ struct CorpusArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct StoreArgs {
-    /// Where indexes are kept; by default `greenroom` in the user's data directory
+    /// Where indexes and runs are kept; by default `greenroom` in the user's data directory
     #[arg(long, value_name = "DIR", env = "GREENROOM_STORE")]
     pub(crate) store: Option<PathBuf>,
 }
@@ -323,8 +331,8 @@ mod tests {
         ] {
             let Command::Ask(args) = parsed(line).command else { panic!("{line:?}") };
             assert_eq!(
-                (args.question.as_str(), args.sources().corpora.as_slice()),
-                ("why?", &wanted[..])
+                (args.question.as_deref(), args.sources().corpora.as_slice()),
+                (Some("why?"), &wanted[..])
             );
         }
     }

@@ -24,6 +24,7 @@ mod chat;
 mod completions;
 mod demo;
 mod question;
+mod runs;
 
 use args::{Args, Command};
 use clap::Parser as _;
@@ -59,6 +60,7 @@ fn perform(args: Args, console: &Console) -> Result<Exit, Failure> {
             Command::Ask(args) => Box::pin(ask::ask(args, console)).await,
             Command::Demo(args) => Box::pin(demo::demo(args, console)).await,
             Command::Chat(args) => Box::pin(chat::chat(args, console)).await,
+            Command::Runs(args) => Box::pin(runs::runs(args, console)).await,
             Command::Bench(args) => Box::pin(bench::bench(args.benchmark, console)).await,
             Command::Completions(_) | Command::Config(_) => {
                 unreachable!("what needs no async runtime is done above")

@@ -5,11 +5,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use greenroom_core::ids::RunId;
+use greenroom_core::report::Outcome;
 use greenroom_core::tool::DynTool;
+use greenroom_journal::{Durability, SqliteJournal, SqliteOptions};
 use greenroom_retrieval::{
     Corpus, CorpusError, CorpusErrorKind, CorpusOptions, IngestReport, Progress,
 };
-use greenroom_runtime::{Runtime, StartError, SystemClock, Team};
+use greenroom_runtime::{Run, Runtime, StartError, SystemClock, Team};
 use greenroom_tools::{CalculateTool, DateTool, ReadFileTool};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -19,6 +22,7 @@ use crate::exit::{Exit, Failure, Problem, chain};
 use crate::models::Models;
 use crate::paths;
 use crate::render::count;
+use crate::runs::journal_dir;
 use crate::signals::Interrupts;
 
 /// How often the progress of indexing is looked at.
@@ -42,13 +46,26 @@ impl Session {
         models: Models,
         console: &Console,
     ) -> Result<Self, Failure> {
-        let runtime = Runtime::start().await.map_err(|error| not_started(&error))?;
+        let runtime = Runtime::builder().journal(journal(sources, console)).start().await;
+        let runtime = runtime.map_err(|error| not_started(&error))?;
         match start_team(&runtime, sources, &models, console).await {
             Ok(team) => Ok(Self { team, models, runtime }),
             Err(failure) => {
                 end(&runtime).await;
                 Err(failure)
             }
+        }
+    }
+
+    /// Continues a run of another process, which has died.
+    pub(crate) async fn resume(&self, run: RunId) -> Result<Run<Outcome>, Failure> {
+        let refused = |why: String| Problem::new(Exit::Failed, "GR0514", why);
+        let resumed = self.runtime.resume(run).await;
+        resumed.map_err(|error| refused(chain(&error)))?;
+        match self.team.attach(run).await {
+            Ok(Some(run)) => Ok(run),
+            Ok(None) => Err(refused("the run is another team's".to_owned()).into()),
+            Err(error) => Err(refused(chain(&error)).into()),
         }
     }
 
@@ -61,6 +78,21 @@ impl Session {
     pub(crate) async fn end(self) {
         end(&self.runtime).await;
     }
+}
+
+/// The journal of the store; when it cannot be had, one in memory, and a notice.
+fn journal(sources: &Sources, console: &Console) -> SqliteJournal {
+    let Some(dir) = journal_dir(sources.store.as_deref()) else { return in_memory() };
+    SqliteJournal::open(dir).unwrap_or_else(|error| {
+        let (code, why) = (error.kind.code(), chain(&error));
+        console.notice("GR0511", &format!("what happens is not kept: [{code}] {why}"));
+        in_memory()
+    })
+}
+
+fn in_memory() -> SqliteJournal {
+    let options = SqliteOptions::new("").durability(Durability::Ephemeral);
+    options.open().expect("memory needs no file")
 }
 
 async fn end(runtime: &Runtime) {

@@ -65,11 +65,23 @@ pub(crate) async fn watch(
     console: &Console,
     onlooker: &mut impl Onlooker,
 ) -> Result<Answered, Failure> {
+    let wall_max = goal.budget.wall_max;
+    let run = session.team.submit(goal).await.map_err(|error| not_accepted(&error))?;
+    follow(session, run, wall_max, console, onlooker).await
+}
+
+/// Waits for the outcome of a run that has so much time left.
+pub(crate) async fn follow(
+    session: &Session,
+    mut run: Run<Outcome>,
+    wall_max: Duration,
+    console: &Console,
+    onlooker: &mut impl Onlooker,
+) -> Result<Answered, Failure> {
     let mut interrupts = Interrupts::new();
     let mut screen = Screen::new(console, &session.team.agents());
     let begun_at = Instant::now();
-    let mut give_up_at = begun_at + goal.budget.wall_max + GRACE;
-    let mut run = session.team.submit(goal).await.map_err(|error| not_accepted(&error))?;
+    let mut give_up_at = begun_at + wall_max + GRACE;
     let mut was_interrupted = false;
     let mut frames = tokio::time::interval(FRAME);
     frames.set_missed_tick_behavior(MissedTickBehavior::Skip);

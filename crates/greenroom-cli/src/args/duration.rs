@@ -5,15 +5,26 @@ use std::time::Duration;
 /// The longest duration that is accepted. A run of more than a day is a typing error.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-const UNITS: [(&str, f64); 4] = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+const UNITS: [(&str, f64); 6] =
+    [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86_400.0), ("w", 604_800.0)];
 
 /// Reads a number with its unit.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let duration = span(text, &UNITS[..4], "ms, s, m or h")?;
+    if duration > LONGEST { Err("it must be at most 24h".to_owned()) } else { Ok(duration) }
+}
+
+/// Reads how old something is: of any length, in days and weeks, too.
+pub(super) fn age(text: &str) -> Result<Duration, String> {
+    span(text, &UNITS[1..], "s, m, h, d or w")
+}
+
+fn span(text: &str, units: &[(&str, f64)], names: &str) -> Result<Duration, String> {
     let text = text.trim();
     let unit_at = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
     let (number, unit) = text.split_at(unit_at);
-    let Some((_, seconds)) = UNITS.iter().find(|(name, _)| *name == unit.trim()) else {
-        return Err("write a number and a unit: ms, s, m or h".to_owned());
+    let Some((_, seconds)) = units.iter().find(|(name, _)| *name == unit.trim()) else {
+        return Err(format!("write a number and a unit: {names}"));
     };
     let is_plain = number.chars().all(|c| c.is_ascii_digit() || c == '.');
     let number: f64 = match number.parse() {
@@ -22,8 +33,8 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     };
     match Duration::try_from_secs_f64(number * seconds) {
         Ok(duration) if duration.is_zero() => Err("it must be more than zero".to_owned()),
-        Ok(duration) if duration <= LONGEST => Ok(duration),
-        _ => Err("it must be at most 24h".to_owned()),
+        Ok(duration) => Ok(duration),
+        Err(_) => Err("it is too long".to_owned()),
     }
 }
 
@@ -38,6 +49,15 @@ mod tests {
         for (text, millis) in wanted {
             assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
+    }
+
+    #[test]
+    fn ages_may_be_long() {
+        let day = 24 * 60 * 60;
+        for (text, seconds) in [("12h", day / 2), ("30d", 30 * day), ("8w", 56 * day), ("1s", 1)] {
+            assert_eq!(age(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        assert!(["0d", "5ms", "1y", "9e9d"].iter().all(|text| age(text).is_err()));
     }
 
     #[test]

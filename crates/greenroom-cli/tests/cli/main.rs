@@ -9,6 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 mod models;
+mod runs;
 
 const MAILBOX: &str = "# Mailboxes\n\nA mailbox is bounded.\n\
     The default capacity of a mailbox is 64 messages.\n\n\

@@ -1,0 +1,110 @@
+//! A run as it is stored: all its streams, and the order in which their events happened.
+
+use std::path::Path;
+
+use greenroom_core::budget::Usage;
+use greenroom_core::ids::StreamId;
+use greenroom_core::journal::{Event, Journal as _, JournalError, Recorded, RunHead};
+use greenroom_core::message::Message;
+use greenroom_core::time::Timestamp;
+use greenroom_journal::SqliteJournal;
+
+use crate::exit::Failure;
+
+/// A run with its events.
+#[derive(Debug)]
+pub(super) struct Stored {
+    pub(super) head: RunHead,
+    /// The root comes first.
+    pub(super) streams: Vec<(StreamId, Vec<Recorded>)>,
+}
+
+/// One event and where it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry<'a> {
+    pub(super) stream: &'a StreamId,
+    pub(super) recorded: &'a Recorded,
+}
+
+impl Stored {
+    /// Reads a run.
+    pub(super) async fn read(journal: &SqliteJournal, head: RunHead) -> Result<Self, JournalError> {
+        let mut streams = Vec::new();
+        for stream in journal.streams(head.run).await? {
+            let events = journal.load(&stream).await?;
+            streams.push((stream, events));
+        }
+        Ok(Self { head, streams })
+    }
+
+    /// Finds a run by the beginning of its id, and reads it.
+    pub(super) async fn find(dir: &Path, id: &str) -> Result<Self, Failure> {
+        let journal = super::readable(dir)?;
+        let head = super::find(dir, &journal, id).await?;
+        Ok(Self::read(&journal, head).await?)
+    }
+
+    /// The events of all streams by the time of their recording. Streams keep their own order, also when the
+    /// clock went back; of what was recorded in the same millisecond, the root's comes first.
+    pub(super) fn timeline(&self) -> Vec<Entry<'_>> {
+        let mut rest: Vec<_> =
+            self.streams.iter().map(|(stream, events)| (stream, events.as_slice())).collect();
+        let mut timeline = Vec::new();
+        loop {
+            let heads = rest.iter().enumerate();
+            let heads = heads.filter_map(|(i, (_, events))| Some((events.first()?.at, i)));
+            let Some((_, next)) = heads.min() else { return timeline };
+            let (stream, events) = rest[next];
+            let (first, others) = events.split_first().expect("it has a first");
+            timeline.push(Entry { stream, recorded: first });
+            rest[next].1 = others;
+        }
+    }
+
+    /// What was asked.
+    pub(super) fn question(&self) -> &str {
+        let events = self.streams.iter().flat_map(|(_, events)| events);
+        let mut questions = events.filter_map(|recorded| match &recorded.event {
+            Event::RunAccepted { goal, .. } => Some(goal.question.as_str()),
+            Event::TaskStarted { input, .. } => {
+                input.iter().rev().find_map(|message| match message {
+                    Message::User { text, .. } => Some(text.as_str()),
+                    _ => None,
+                })
+            }
+            _ => None,
+        });
+        questions.next().unwrap_or_default()
+    }
+
+    /// When it must have an outcome.
+    pub(super) fn deadline(&self) -> Timestamp {
+        let events = self.streams.iter().flat_map(|(_, events)| events);
+        let mut deadlines = events.filter_map(|recorded| match &recorded.event {
+            Event::RunAccepted { deadline, .. } | Event::RunBound { deadline, .. } => {
+                Some(*deadline)
+            }
+            _ => None,
+        });
+        deadlines.next().unwrap_or_default()
+    }
+
+    /// What it has cost.
+    pub(super) fn usage(&self) -> Usage {
+        self.streams
+            .iter()
+            .flat_map(|(_, events)| events)
+            .fold(Usage::default(), |usage, recorded| spent(usage, &recorded.event))
+    }
+}
+
+/// What has been spent after an event.
+pub(super) fn spent(mut usage: Usage, event: &Event) -> Usage {
+    match event {
+        Event::ModelCalled { .. } => usage.model_calls += 1,
+        Event::ModelReplied { reply, .. } => usage.add(Usage { model_calls: 0, ..reply.usage }),
+        Event::ToolStarted { .. } => usage.tool_calls += 1,
+        _ => {}
+    }
+    usage
+}

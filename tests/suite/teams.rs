@@ -12,7 +12,7 @@ use greenroom_core::report::{Goal, Outcome, Report, Status, TaskFailureKind};
 use greenroom_core::retriever::RetrieveErrorKind;
 use greenroom_core::router;
 use greenroom_core::time::Timestamp;
-use greenroom_core::tool::DynTool;
+use greenroom_core::tool::{DynTool, EffectClass};
 use greenroom_models::Extractive;
 use greenroom_runtime::{Run, RunEvent, Runtime, SystemClock, Team};
 use greenroom_testkit::{Calls, ScriptedModel, ScriptedRetriever, ScriptedTool, passage};
@@ -363,7 +363,7 @@ async fn a_budget_ends_a_run_with_what_is_there() {
 async fn a_tool_that_panics_fails_its_own_task_and_no_other() {
     let runtime = runtime().await;
     let (model, _) = model();
-    let broken = ScriptedTool::panicking("calculate", "bug");
+    let broken = ScriptedTool::panicking("calculate", "bug").effect(EffectClass::ReadOnly);
     let tools = [Arc::new(broken) as Arc<dyn DynTool>];
     let team = runtime.team().model(model).source(docs()).tools(tools);
     let team = team.start().await.expect("the team starts");

@@ -46,7 +46,7 @@ fn clerk(runtime: &Runtime, seconds: u64) -> Agent {
 /// D8: a run that kills every process is quarantined after three that it got no further in; the others, which
 /// died with it each time, come to their ends.
 #[test]
-fn d8_a_run_that_kills_every_process_is_quarantined_and_the_others_go_on() {
+fn sup_e07_d8_a_run_that_kills_every_process_is_quarantined_and_the_others_go_on() {
     let journal = MemoryJournal::new();
     let (poison, innocents) = process(async {
         let death = Arc::new(Notify::new());

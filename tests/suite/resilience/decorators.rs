@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use greenroom_core::budget::{Price, Usage};
 use greenroom_core::model::{
     Caller, ChatEvent, ChatModel, ChatReply, ChatRequest, ChatStream, ModelError, ModelErrorKind,
     ResponseMeta,
@@ -361,9 +362,11 @@ async fn the_same_question_is_asked_once_within_the_age() {
     let calls = scripted.calls();
     let spec = CacheSpec { age_max: 60 * SECOND, ..CacheSpec::default() };
     let model = Cached::new(scripted, spec, clock());
-    let usage = greenroom_core::budget::Usage::default();
     for run in 0..3 {
         let reply = ask(&model, of_run(run, 0)).await.expect("an answer");
+        // What the first one cost is not known; what is kept is known to cost nothing.
+        let price = (run > 0).then_some(Price::FREE);
+        let usage = Usage::default().priced(price);
         assert_eq!(reply, ChatReply { usage, ..ChatReply::text("well then") });
     }
     assert_eq!(calls.n_begun(), 1, "who asks makes no difference");

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use greenroom_core::supervision::{ChildState, Strategy, SupervisorSpec};
 
-use super::{Do, HOUR, Stage, once, settle, worker};
+use super::{Do, HOUR, Stage, settle, worker};
 
 const FIVE: [&str; 5] = ["a", "b", "c", "d", "e"];
 
@@ -114,26 +114,5 @@ async fn sup_c05_a_temporary_sibling_stopped_for_the_group_does_not_come_back() 
     check_trace(&stage, "b works -c -b +a +c");
     assert!(tree.agents[1].send(Do::Note("late")).await.is_err(), "it is gone for good");
     assert_eq!(tree.state("b").await, None);
-    stage.end().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn messages_to_siblings_that_are_restarted_for_the_group_are_kept() {
-    let stage = Stage::new().await;
-    let tree = stage.tree(often(Strategy::OneForAll), ["a", "b"], worker).await;
-    tree.agents[1].try_send(Do::Crash).expect("room");
-    for what in ["1", "2", "3"] {
-        tree.agents[0].try_send(Do::Note(what)).expect("room");
-    }
-    settle().await;
-    let trace = stage.trace.take();
-    let notes: Vec<_> = trace.split(' ').filter(|what| what.parse::<u8>().is_ok()).collect();
-    assert_eq!(notes, ["1", "2", "3"], "{trace}");
-    assert_eq!(
-        stage.runtime.dead_letters().len(),
-        1,
-        "the crash itself, delivered {}",
-        once().deliveries_max
-    );
     stage.end().await;
 }

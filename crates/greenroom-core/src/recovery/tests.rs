@@ -58,7 +58,7 @@ fn check_boot(events: impl IntoIterator<Item = Event>, expect: u32) {
 }
 
 #[test]
-fn boots_are_counted_until_something_comes_in() {
+fn sup_e07_boots_are_counted_until_something_comes_in() {
     check_boot([called()], 2);
     check_boot([called(), claimed(2, 0)], 3);
     check_boot([called(), claimed(2, 0), replied()], 1);

@@ -145,7 +145,7 @@ impl Machine {
     /// An answer that was there and not yet recorded is followed by what came in meanwhile.
     fn reopen(&mut self) {
         if let Phase::Answered { text, turn, .. } = &self.phase
-            && *turn < self.spec.limits.turns_max
+            && *turn < self.turns_max()
         {
             let (said, turn) = (Message::assistant(text.clone()), *turn);
             Arc::make_mut(&mut self.messages).push(said);

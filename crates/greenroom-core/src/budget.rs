@@ -50,9 +50,9 @@ fn is_zero(n: &u64) -> bool {
 }
 
 /// The sum of what is known; unknown only when both are.
-fn sum(left: Option<u64>, right: Option<u64>) -> Option<u64> {
+fn sum<T>(left: Option<T>, right: Option<T>, plus: fn(T, T) -> T) -> Option<T> {
     match (left, right) {
-        (Some(left), Some(right)) => Some(left.saturating_add(right)),
+        (Some(left), Some(right)) => Some(plus(left, right)),
         (known, None) | (None, known) => known,
     }
 }
@@ -64,15 +64,14 @@ impl Usage {
         self.input_tokens = self.input_tokens.saturating_add(other.input_tokens);
         self.output_tokens = self.output_tokens.saturating_add(other.output_tokens);
         self.tool_calls = self.tool_calls.saturating_add(other.tool_calls);
-        self.cached_tokens = sum(self.cached_tokens, other.cached_tokens);
-        self.cache_written_tokens = sum(self.cache_written_tokens, other.cache_written_tokens);
-        self.reasoning_tokens = sum(self.reasoning_tokens, other.reasoning_tokens);
+        self.cached_tokens = sum(self.cached_tokens, other.cached_tokens, u64::saturating_add);
+        self.cache_written_tokens =
+            sum(self.cache_written_tokens, other.cache_written_tokens, u64::saturating_add);
+        self.reasoning_tokens =
+            sum(self.reasoning_tokens, other.reasoning_tokens, u64::saturating_add);
         self.estimated_calls = self.estimated_calls.saturating_add(other.estimated_calls);
         self.priced_calls = self.priced_calls.saturating_add(other.priced_calls);
-        self.cost = match (self.cost, other.cost) {
-            (Some(left), Some(right)) => Some(left.plus(right)),
-            (known, None) | (None, known) => known,
-        };
+        self.cost = sum(self.cost, other.cost, Usd::plus);
     }
 
     /// The use of one reply with its cost, when the price is known and the cost was not.

@@ -31,6 +31,17 @@ pub struct Recorded {
     pub event: Event,
 }
 
+impl Recorded {
+    /// Events that follow each other from a place in a stream, recorded at the same time.
+    pub fn sequence(
+        first: u64,
+        at: Timestamp,
+        events: impl IntoIterator<Item = Event>,
+    ) -> Arc<[Self]> {
+        (first..).zip(events).map(|(seq, event)| Self { seq, at, event }).collect()
+    }
+}
+
 /// What a journal knows of a run without reading its events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunHead {

@@ -113,8 +113,7 @@ async fn conversations(journal: &SqliteJournal) -> Duration {
         for turn in 1..=N_TURNS {
             for events in turn_of(turn) {
                 let at = Timestamp::from_millis(1_700_000_000_000 + seq);
-                let recorded = (seq..).zip(events).map(|(seq, event)| Recorded { seq, at, event });
-                let recorded: Vec<_> = recorded.collect();
+                let recorded = Recorded::sequence(seq, at, events);
                 seq += recorded.len() as u64;
                 append(journal, &stream, recorded).await;
             }

@@ -217,8 +217,7 @@ impl<M: Fold> Journalled<M> {
             return Ok(Next::Wait);
         }
         let at = self.clock.now();
-        let recorded = (self.n_stored..).zip(self.queue.drain(..));
-        let batch: Batch = recorded.map(|(seq, event)| Recorded { seq, at, event }).collect();
+        let batch = Recorded::sequence(self.n_stored, at, self.queue.drain(..));
         let mut append = self.journal.append(&self.stream, Arc::clone(&batch));
         match append.as_mut().now_or_never() {
             Some(Ok(())) => {

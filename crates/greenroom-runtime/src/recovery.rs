@@ -142,8 +142,8 @@ async fn append(
     seen: &Footprint,
     event: Event,
 ) -> Result<(), RunError> {
-    let recorded = Recorded { seq: seen.next_seq(), at: runtime.clock().now(), event };
-    let stored = runtime.journal().append(&StreamId::root(run), Arc::from([recorded]));
+    let recorded = Recorded::sequence(seen.next_seq(), runtime.clock().now(), [event]);
+    let stored = runtime.journal().append(&StreamId::root(run), recorded);
     stored.await.map_err(RunError::Journal)
 }
 

@@ -14,6 +14,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use greenroom_core::budget::{Budget, Ledger, Spent, Usage};
 use greenroom_core::ids::{AgentId, RunId, StreamId};
+use greenroom_core::journal::Event;
+use greenroom_core::recovery::Footprint;
+use greenroom_core::report::Goal;
 use tokio_util::sync::CancellationToken;
 
 use crate::actor::address::AgentRef;
@@ -23,6 +26,8 @@ use crate::inspect::AgentInfo;
 use crate::run::account::Account;
 use crate::run::events::{Emitter, RunEvent, RunEvents};
 use crate::run::live::{Control, LiveRun, Place};
+use crate::runtime::Runtime;
+use crate::runtime::error::RunError;
 
 /// What the agents of a run share. `O` is what comes of it.
 pub(crate) struct RunShared<O> {
@@ -48,13 +53,7 @@ pub(crate) struct RunShared<O> {
 type Controls = Box<dyn Fn(Control) -> bool + Send + Sync>;
 
 impl<O: Clone + Send + Sync + 'static> RunShared<O> {
-    pub(crate) fn new(
-        id: RunId,
-        ledger: Ledger,
-        events: Emitter,
-        top_k: usize,
-        place: Option<Place>,
-    ) -> Self {
+    pub(crate) fn new(id: RunId, ledger: Ledger, events: Emitter, top_k: usize) -> Self {
         Self {
             id,
             account: Arc::new(Account::new(ledger)),
@@ -67,22 +66,28 @@ impl<O: Clone + Send + Sync + 'static> RunShared<O> {
             moved: CancellationToken::new(),
             controls: OnceLock::new(),
             is_closing: AtomicBool::new(false),
-            place: Mutex::new(place),
+            place: Mutex::default(),
         }
     }
 
     /// A run that takes a place, and is shown there.
     pub(crate) fn open(place: Place, ledger: Ledger, events: Emitter, top_k: usize) -> Arc<Self> {
-        let shared = Arc::new(Self::new(place.run(), ledger, events, top_k, None));
+        let shared = Arc::new(Self::new(place.run(), ledger, events, top_k));
         place.show(Arc::clone(&shared) as Arc<dyn LiveRun>);
         *shared.lock_place() = Some(place);
         shared
     }
 
+    /// A run that goes on from what its streams say.
+    pub(crate) fn reopen(place: Place, seen: &Footprint) -> Arc<Self> {
+        let ledger = Ledger::new(seen.budget(), seen.spent());
+        Self::open(place, ledger, Emitter::watched(), seen.top_k().unwrap_or(Goal::TOP_K))
+    }
+
     /// A run that is over.
     pub(crate) fn ended(id: RunId, outcome: O) -> Arc<Self> {
         let ledger = Ledger::new(Budget::default(), Usage::default());
-        let shared = Self::new(id, ledger, Emitter::default(), 0, None);
+        let shared = Self::new(id, ledger, Emitter::default(), 0);
         shared.finish(outcome);
         Arc::new(shared)
     }
@@ -92,11 +97,10 @@ impl<O: Clone + Send + Sync + 'static> RunShared<O> {
         let _ = self.outcome.set(outcome);
         self.over.cancel();
         self.moved.cancel();
-        let place = self.lock_place().take();
-        drop(place);
+        self.abandon();
     }
 
-    /// Gives the run's place up without an outcome: it could not be started.
+    /// Gives the run's place up, also without an outcome: when it could not be started.
     pub(crate) fn abandon(&self) {
         let place = self.lock_place().take();
         drop(place);
@@ -199,6 +203,22 @@ impl<O: Clone + Send + Sync + 'static> Run<O> {
     pub(crate) fn new(shared: Arc<RunShared<O>>) -> Self {
         let events = shared.subscribe();
         Self { shared, events }
+    }
+
+    /// A handle of a run that is at work, or that is over by its root stream, one event of which holds what
+    /// came of it.
+    pub(crate) async fn attach(
+        runtime: &Runtime,
+        run: RunId,
+        outcome: impl FnMut(Event) -> Option<O>,
+    ) -> Result<Option<Self>, RunError> {
+        if let Some(shared) = runtime.runs().find_of(run) {
+            return Ok(Some(Self::new(shared)));
+        }
+        let stored = runtime.journal().load(&StreamId::root(run)).await;
+        let events = stored.map_err(RunError::Journal)?.into_iter().map(|recorded| recorded.event);
+        let outcome = events.filter_map(outcome).next();
+        Ok(outcome.map(|outcome| Self::new(RunShared::ended(run, outcome))))
     }
 
     /// The run's id.

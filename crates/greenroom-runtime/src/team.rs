@@ -106,8 +106,8 @@ impl Team {
         let (owner, config) = (crew.owner.clone(), crew.config.clone());
         let bound = Event::RunBound { owner, config, budget, deadline };
         let accepted = [Event::RunAccepted { goal, deadline }, bound];
-        let accepted = (0..).zip(accepted).map(|(seq, event)| Recorded { seq, at, event });
-        let stored = crew.journal.append(&StreamId::root(id), accepted.collect());
+        let accepted = Recorded::sequence(0, at, accepted);
+        let stored = crew.journal.append(&StreamId::root(id), accepted);
         stored.await.map_err(RunError::Journal)?;
         let ledger = Ledger::new(budget, Usage::default());
         let shared = RunShared::open(place, ledger, Emitter::watched(), top_k);
@@ -128,15 +128,11 @@ impl Team {
     ///
     /// Dropping the future loses nothing.
     pub async fn attach(&self, run: RunId) -> Result<Option<Run<Outcome>>, RunError> {
-        if let Some(shared) = self.crew.runtime.runs().find_of(run) {
-            return Ok(Some(Run::new(shared)));
-        }
-        let stored = self.crew.journal.load(&StreamId::root(run)).await;
-        let outcome = stored.map_err(RunError::Journal)?.into_iter().find_map(|r| match r.event {
+        let outcome = |event| match event {
             Event::RunFinished { outcome } => Some(outcome),
             _ => None,
-        });
-        Ok(outcome.map(|outcome| Run::new(RunShared::ended(run, outcome))))
+        };
+        Run::attach(&self.crew.runtime, run, outcome).await
     }
 
     /// Starts the actors of a run that is in the journal. It is started whether its submitter waits for that
@@ -256,9 +252,7 @@ impl Resumable for Crew {
     }
 
     fn resume(self: Arc<Self>, place: Place, seen: &Footprint) -> Resuming {
-        let ledger = Ledger::new(seen.budget(), seen.spent());
-        let top_k = seen.top_k().unwrap_or(Goal::TOP_K);
-        let shared = RunShared::open(place, ledger, Emitter::watched(), top_k);
+        let shared = RunShared::reopen(place, seen);
         let team = Team { crew: self };
         Box::pin(async move {
             team.launch(Arc::clone(&shared)).await?;

@@ -1,7 +1,6 @@
 //! The end of a run that nobody works on: whoever owns the journal is its writer.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use greenroom_core::ids::StreamId;
 use greenroom_core::journal::{Event, Journal as _, Recorded};
@@ -47,9 +46,7 @@ pub(super) async fn cancel(
         Event::RunFinished { outcome: Outcome { usage, ..outcome } }
     };
     let next = events.last().map_or(0, |last| last.seq + 1);
-    let ending = (next..).zip([Event::CancelRequested, end]);
-    let ending: Arc<[Recorded]> =
-        ending.map(|(seq, event)| Recorded { seq, at: now, event }).collect();
+    let ending = Recorded::sequence(next, now, [Event::CancelRequested, end]);
     journal.append(&root, ending).await?;
     let run = run.head.run.to_string();
     Ok(match json {

@@ -14,8 +14,7 @@ use crate::time::Timestamp;
 use crate::tool::{EffectClass, ToolError, ToolErrorKind};
 
 fn stored(events: impl IntoIterator<Item = Event>) -> Vec<Recorded> {
-    let at = Timestamp::from_millis(1);
-    (0..).zip(events).map(|(seq, event)| Recorded { seq, at, event }).collect()
+    Recorded::sequence(0, Timestamp::from_millis(1), events).to_vec()
 }
 
 fn config(model: &str) -> Config {

@@ -18,8 +18,7 @@ fn root(n: u128) -> StreamId {
 }
 
 fn events(seq: u64, events: impl IntoIterator<Item = Event>) -> Arc<[Recorded]> {
-    let at = Timestamp::from_millis(1_000);
-    (seq..).zip(events).map(|(seq, event)| Recorded { seq, at, event }).collect()
+    Recorded::sequence(seq, Timestamp::from_millis(1_000), events)
 }
 
 fn happened(seq: u64, payloads: impl IntoIterator<Item = String>) -> Arc<[Recorded]> {

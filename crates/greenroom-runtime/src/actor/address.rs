@@ -82,20 +82,22 @@ impl<M: Send + 'static> AgentRef<M> {
     ///
     /// As [`AgentRef::send`].
     pub async fn send_timeout(&self, message: M, deadline: Duration) -> Result<(), SendError<M>> {
-        let sent = match self.put(Envelope::bare(message)) {
-            Err(envelope) => self.deliver(envelope, deadline).await,
-            Ok(sent) => sent,
+        let sent = match self.slot.put(Envelope::bare(message)) {
+            Err(refused) if self.may_wait(&refused) => {
+                self.deliver(refused.into_inner(), deadline).await
+            }
+            decided => decided,
         };
         sent.map_err(handed_back)
     }
 
-    /// Puts a message into the mailbox, as most can be at once; an error is one that has to wait for room,
-    /// or for a virtual actor to be activated again.
-    fn put(&self, envelope: Envelope<M>) -> Result<Result<(), Refused<Envelope<M>>>, Envelope<M>> {
-        match self.slot.put(envelope) {
-            Err(Refused::Full(envelope)) if self.slot.lets_wait() => Err(envelope),
-            Err(Refused::Stopped(envelope)) if self.slot.home().is_some() => Err(envelope),
-            decided => Ok(decided),
+    /// Whether a message that cannot be put into the mailbox now can wait: for room, or for a virtual actor
+    /// to be activated again.
+    fn may_wait(&self, refused: &Refused<Envelope<M>>) -> bool {
+        match refused {
+            Refused::Full(_) => self.slot.lets_wait(),
+            Refused::Stopped(_) => self.slot.home().is_some(),
+            Refused::Crowded(_) => false,
         }
     }
 
@@ -202,14 +204,16 @@ impl<M: Send + 'static> AgentRef<M> {
         let question = Question::new(until, trail, Answer::new());
         let message = build(Reply::new(&question));
         let asked = Arc::clone(&question) as Arc<Question>;
-        let envelope = Envelope { enqueued_at: now, ..Envelope::ask(message, asked) };
+        let envelope = Envelope::ask(message, asked, now);
         let asking = Asking::new(question);
         // A message that cannot be put into the mailbox at once is rare, and its way is long: its future
         // is kept out of this one, which every question moves about.
-        let delivery = match self.put(envelope) {
-            Ok(Ok(())) => None,
-            Ok(Err(refused)) => return Err(unasked(&refused)),
-            Err(envelope) => Some(Box::pin(self.deliver(envelope, Duration::MAX))),
+        let delivery = match self.slot.put(envelope) {
+            Ok(()) => None,
+            Err(refused) if self.may_wait(&refused) => {
+                Some(Box::pin(self.deliver(refused.into_inner(), Duration::MAX)))
+            }
+            Err(refused) => return Err(unasked(&refused)),
         };
         let answer = self.answer(delivery, asking, deadline);
         let answer = tokio::time::timeout_at(until.unwrap_or_else(|| now + LONG), answer).await;

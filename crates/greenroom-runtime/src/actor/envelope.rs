@@ -82,9 +82,13 @@ impl<M> Refused<M> {
 impl<M> Envelope<M> {
     /// A message without a sender's wishes.
     pub(crate) fn bare(message: M) -> Self {
+        Self::at(message, Instant::now())
+    }
+
+    fn at(message: M, now: Instant) -> Self {
         Self {
             message,
-            enqueued_at: Instant::now(),
+            enqueued_at: now,
             question: None,
             kind: Kind::Plain,
             n_deliveries: 0,
@@ -96,8 +100,8 @@ impl<M> Envelope<M> {
     }
 
     /// A message that carries the way back to its asker.
-    pub(crate) fn ask(message: M, question: Arc<Question>) -> Self {
-        Self { question: Some(question), kind: Kind::Ask, ..Self::bare(message) }
+    pub(crate) fn ask(message: M, question: Arc<Question>, now: Instant) -> Self {
+        Self { question: Some(question), kind: Kind::Ask, ..Self::at(message, now) }
     }
 
     /// The outcome of an effect.

@@ -50,6 +50,16 @@ pub(crate) struct House {
     pub(crate) is_leasing: bool,
 }
 
+#[cfg(test)]
+impl House {
+    /// A house without a runtime around it.
+    pub(crate) fn alone(pulses: Arc<Pulses>) -> Self {
+        let clock = Arc::new(crate::runtime::clock::SystemClock::new());
+        let dead_letters = Arc::new(DeadLetters::new(clock, 0));
+        Self { dead_letters, faults: None, pulses, is_leasing: false }
+    }
+}
+
 pub(crate) struct Slot<M> {
     id: AgentId,
     role: Arc<str>,

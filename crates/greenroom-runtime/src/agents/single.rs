@@ -11,7 +11,7 @@ use std::time::Duration;
 use greenroom_core::agent::{AgentSpec, TurnLimits};
 use greenroom_core::approval::InDoubt;
 use greenroom_core::budget::Budget;
-use greenroom_core::ids::{AgentId, RunId, StreamId};
+use greenroom_core::ids::{AgentId, RunId};
 use greenroom_core::journal::Event;
 use greenroom_core::model::ChatModel;
 use greenroom_core::report::{Report, TaskFailure};
@@ -19,6 +19,7 @@ use greenroom_core::tool::DynTool;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
+use crate::agents::tools::approvals;
 use crate::agents::turn::{Timeouts, ToolRoute};
 use crate::run::events::Emitter;
 use crate::run::live::{Control, LiveRun};
@@ -127,9 +128,7 @@ impl<T> AgentBuilder<T> {
     pub fn build(self) -> Result<Agent<T>, RunError> {
         let model = self.model.ok_or(RunError::NoModel)?;
         let specs: Vec<_> = self.tools.iter().map(|tool| tool.spec()).collect();
-        let approvals = specs.iter().zip(&self.tools);
-        let approvals = approvals.map(|(spec, tool)| (spec.name.clone(), tool.approval()));
-        let approvals = approvals.filter(|(_, approval)| !approval.is_none()).collect();
+        let approvals = approvals(specs.iter().map(|spec| &spec.name).zip(&self.tools));
         let names = specs.iter().map(|spec| spec.name.clone());
         let routes: BTreeMap<_, _> =
             names.zip(self.tools.into_iter().map(ToolRoute::Local)).collect();
@@ -194,16 +193,11 @@ impl<T> Agent<T> {
     ///
     /// Dropping the future loses nothing.
     pub async fn attach(&self, run: RunId) -> Result<Option<Run<AgentOutcome>>, RunError> {
-        let runtime = &self.plan.runtime;
-        if let Some(shared) = runtime.runs().find_of(run) {
-            return Ok(Some(Run::new(shared)));
-        }
-        let stored = runtime.journal().load(&StreamId::root(run)).await;
-        let result = stored.map_err(RunError::Journal)?.into_iter().find_map(|r| match r.event {
+        let outcome = |event| match event {
             Event::TaskFinished { result } => Some(result),
             _ => None,
-        });
-        Ok(result.map(|result| Run::new(RunShared::ended(run, result))))
+        };
+        Run::attach(&self.plan.runtime, run, outcome).await
     }
 }
 

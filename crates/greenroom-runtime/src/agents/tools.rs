@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use greenroom_core::ids::CallId;
 use greenroom_core::message::ToolOutcome;
-use greenroom_core::tool::{DynTool, ToolContext, ToolError, ToolErrorKind, ToolSpec};
+use greenroom_core::tool::{Approval, DynTool, ToolContext, ToolError, ToolErrorKind, ToolSpec};
 use serde_json::Value;
 
 use crate::actor::address::Reply;
@@ -24,6 +24,14 @@ pub(crate) struct ToolSet {
 /// Whether calls of a tool may be repeated, and need nobody's approval: whoever calls it needs no journal.
 pub(crate) fn is_free(tool: &dyn DynTool) -> bool {
     tool.spec().effect.may_repeat() && tool.approval().is_none()
+}
+
+/// Which calls of tools need a person's approval.
+pub(crate) fn approvals<'a>(
+    tools: impl Iterator<Item = (&'a String, &'a Arc<dyn DynTool>)>,
+) -> BTreeMap<String, Approval> {
+    let approvals = tools.map(|(name, tool)| (name.clone(), tool.approval()));
+    approvals.filter(|(_, approval)| !approval.is_none()).collect()
 }
 
 impl ToolSet {

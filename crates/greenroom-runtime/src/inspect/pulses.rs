@@ -134,20 +134,11 @@ mod tests {
     use greenroom_core::mailbox::MailboxSpec;
 
     use super::*;
-    use crate::actor::dead_letters::ring::DeadLetters;
     use crate::actor::slot::{House, Slot};
-    use crate::runtime::clock::SystemClock;
 
     fn slot(pulses: &Arc<Pulses>) -> Arc<Slot<()>> {
         let spec = MailboxSpec::default();
-        let clock = Arc::new(SystemClock::new());
-        let house = House {
-            dead_letters: Arc::new(DeadLetters::new(clock, 0)),
-            faults: None,
-            pulses: Arc::clone(pulses),
-            is_leasing: false,
-        };
-        Slot::new("a".into(), "actor".into(), spec, house)
+        Slot::new("a".into(), "actor".into(), spec, House::alone(Arc::clone(pulses)))
     }
 
     #[test]

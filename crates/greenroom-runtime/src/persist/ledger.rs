@@ -221,17 +221,17 @@ impl<A: Actor> Keeper<A> {
     pub(crate) fn append(&mut self, actor: &A) -> Result<Option<Append>, Failure> {
         let Persistence { journal, clock, stream, snapshot, .. } = &*self.persistence;
         let at = clock.now();
-        let (seq, batch): (_, Arc<[Recorded]>) = match self.writer.begin() {
+        let (seq, batch) = match self.writer.begin() {
             None => return Ok(None),
             Some(Step::Snapshot { seq }) => {
                 let state = snapshot(actor)
                     .map_err(|error| Failure::new(format!("a snapshot is no JSON: {error}")))?;
-                (seq, [Recorded { seq, at, event: Event::ActorSnapshot { state } }].into())
+                (seq, Recorded::sequence(seq, at, [Event::ActorSnapshot { state }]))
             }
             Some(Step::Events { seq }) => {
                 let payloads = self.writer.under_way().map(|(_, entry)| entry.deed.payload.clone());
                 let events = payloads.map(|payload| Event::ActorEvent { payload });
-                (seq, (seq..).zip(events).map(|(seq, event)| Recorded { seq, at, event }).collect())
+                (seq, Recorded::sequence(seq, at, events))
             }
         };
         Ok(Some(Append { seq, answer: journal.append(stream, batch) }))

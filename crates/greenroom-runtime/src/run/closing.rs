@@ -6,7 +6,7 @@ use std::time::Duration;
 use greenroom_core::ids::{RunId, StreamId};
 use greenroom_core::journal::{Event, Journal, JournalError, Recorded};
 use greenroom_core::supervision::ExitReason;
-use greenroom_core::time::Clock;
+use greenroom_core::time::{Clock, Timestamp};
 
 use crate::run::RunShared;
 use crate::runtime::Runtime;
@@ -56,15 +56,30 @@ impl Closer {
         });
     }
 
-    /// Appends an event to a root stream that has no writer any more.
+    /// Appends an event to a root stream that has no writer any more, unless it is complete.
     async fn append(&self, run: RunId, event: Event) -> Result<(), JournalError> {
         let stream = StreamId::root(run);
         let stored = self.journal.load(&stream).await?;
-        if stored.iter().any(|recorded| recorded.event.is_terminal()) {
+        if is_over(&stored) {
             return Ok(());
         }
-        let seq = stored.last().map_or(0, |last| last.seq + 1);
-        let recorded = Recorded { seq, at: self.clock.now(), event };
-        self.journal.append(&stream, Arc::from([recorded])).await
+        append_after(&stored, &*self.journal, &stream, self.clock.now(), event).await
     }
+}
+
+/// Whether a stream is complete.
+pub(super) fn is_over(stored: &[Recorded]) -> bool {
+    stored.iter().any(|recorded| recorded.event.is_terminal())
+}
+
+/// Appends an event to a stream that nobody writes to, behind what is stored.
+pub(super) async fn append_after(
+    stored: &[Recorded],
+    journal: &dyn Journal,
+    stream: &StreamId,
+    at: Timestamp,
+    event: Event,
+) -> Result<(), JournalError> {
+    let next = stored.last().map_or(0, |last| last.seq + 1);
+    journal.append(stream, Recorded::sequence(next, at, [event])).await
 }

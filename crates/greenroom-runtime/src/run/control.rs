@@ -11,6 +11,7 @@ use greenroom_core::report::{Outcome, Status, TaskFailure, TaskFailureKind};
 use crate::actor::address::{AgentRef, AskError};
 use crate::agents::turn::TurnMessage;
 use crate::agents::turn::people::Word;
+use crate::run::closing::{append_after, is_over};
 use crate::run::live::Control;
 use crate::runtime::Runtime;
 
@@ -52,17 +53,16 @@ impl Runtime {
     ///
     /// Dropping the future loses nothing.
     pub async fn pending(&self, run: RunId) -> Result<Vec<PendingCall>, ControlError> {
-        let (journal, mut all) = (self.journal(), Vec::new());
-        let root = journal.load(&StreamId::root(run)).await.map_err(ControlError::Journal)?;
+        let mut all = Vec::new();
+        let root = self.stored(&StreamId::root(run)).await?;
         if root.is_empty() {
             return Err(ControlError::Unknown);
         }
-        if root.iter().any(|recorded| recorded.event.is_terminal()) {
+        if is_over(&root) {
             return Ok(all);
         }
-        for stream in journal.streams(run).await.map_err(ControlError::Journal)? {
-            let events = journal.load(&stream).await.map_err(ControlError::Journal)?;
-            all.extend(pending(&stream, &events));
+        for stream in self.journal().streams(run).await.map_err(ControlError::Journal)? {
+            all.extend(pending(&stream, &self.stored(&stream).await?));
         }
         Ok(all)
     }
@@ -100,11 +100,12 @@ impl Runtime {
             .find(|asked| (&asked.stream, &asked.call) == (&answered.stream, &answered.call));
         let now = self.clock().now();
         if let Err(refusal) = check_answer(answered, &decision, asked, now) {
-            let is_over = asked.is_none() && self.is_over(run).await?;
+            let is_over = asked.is_none() && is_over(&self.stored(&StreamId::root(run)).await?);
             return Err(if is_over { ControlError::Over } else { ControlError::Refused(refusal) });
         }
         let event = Event::PersonAnswered { call: answered.call.clone(), decision, by };
-        self.append_to(&answered.stream, event).await?;
+        let stored = self.stored(&answered.stream).await?;
+        self.append_to(&answered.stream, &stored, event).await?;
         drop(place);
         self.look_again();
         Ok(())
@@ -208,9 +209,9 @@ impl Runtime {
             return Ok(());
         };
         let root = StreamId::root(run);
-        let stored = self.journal().load(&root).await.map_err(ControlError::Journal)?;
+        let stored = self.stored(&root).await?;
         let first = stored.first().ok_or(ControlError::Unknown)?;
-        if stored.iter().any(|recorded| recorded.event.is_terminal()) {
+        if is_over(&stored) {
             return Err(ControlError::Over);
         }
         let failure = TaskFailure::new(TaskFailureKind::Cancelled, "the run was cancelled");
@@ -221,7 +222,7 @@ impl Runtime {
             }
             _ => Event::TaskFinished { result: Err(failure) },
         };
-        self.append_to(&root, last).await?;
+        self.append_to(&root, &stored, last).await?;
         drop(place);
         self.recovery().unpark(run);
         Ok(())
@@ -242,19 +243,20 @@ impl Runtime {
         told
     }
 
-    async fn is_over(&self, run: RunId) -> Result<bool, ControlError> {
-        let stored = self.journal().load(&StreamId::root(run)).await;
-        let stored = stored.map_err(ControlError::Journal)?;
-        Ok(stored.iter().any(|recorded| recorded.event.is_terminal()))
+    async fn stored(&self, stream: &StreamId) -> Result<Vec<Recorded>, ControlError> {
+        self.journal().load(stream).await.map_err(ControlError::Journal)
     }
 
-    /// Appends to a stream of a run whose place is held.
-    async fn append_to(&self, stream: &StreamId, event: Event) -> Result<(), ControlError> {
-        let journal = self.journal();
-        let stored = journal.load(stream).await.map_err(ControlError::Journal)?;
-        let seq = stored.last().map_or(0, |last| last.seq + 1);
-        let recorded = Recorded { seq, at: self.clock().now(), event };
-        journal.append(stream, [recorded].into()).await.map_err(ControlError::Journal)
+    /// Appends to a stream of a run whose place is held, behind what is stored.
+    async fn append_to(
+        &self,
+        stream: &StreamId,
+        stored: &[Recorded],
+        event: Event,
+    ) -> Result<(), ControlError> {
+        let (journal, now) = (self.journal(), self.clock().now());
+        let appended = append_after(stored, &*journal, stream, now, event).await;
+        appended.map_err(ControlError::Journal)
     }
 }
 

@@ -28,7 +28,7 @@ use crate::actor::address::AgentRef;
 use crate::actor::slot::AnySlot;
 use crate::agents::mailbox::internal_mailbox;
 use crate::agents::retrieval::RetrievalAgent;
-use crate::agents::tools::{ToolAgent, ToolSet, is_free};
+use crate::agents::tools::{ToolAgent, ToolSet, approvals, is_free};
 use crate::agents::turn::{Timeouts, ToolRoute};
 use crate::runtime::Runtime;
 use crate::runtime::error::StartError;
@@ -315,8 +315,7 @@ impl TeamBuilder {
             let description = "Calls a tool.".to_owned();
             plan.cards.push(AgentCard { role: TOOLS.to_owned(), description, tools });
         }
-        let guarded = toolset.tools().map(|(name, tool)| (name.clone(), tool.approval()));
-        plan.approvals = guarded.filter(|(_, approval)| !approval.is_none()).collect();
+        plan.approvals = approvals(toolset.tools());
         let (toolset, timeout) = (Arc::new(toolset), self.timeouts.tool);
         let factory = move || ToolAgent::new(Arc::clone(&toolset), timeout);
         let (agent, slot) = self.resident(TOOLS, factory).await?;

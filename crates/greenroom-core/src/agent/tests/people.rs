@@ -231,9 +231,7 @@ proptest! {
                 _ => prop_assert!(n_made >= 1),
             }
         }
-        let at = Timestamp::from_millis(0);
-        let stored = (0..).zip(done.journal);
-        let stored: Vec<_> = stored.map(|(seq, event)| Recorded { seq, at, event }).collect();
+        let stored = Recorded::sequence(0, Timestamp::from_millis(0), done.journal);
         prop_assert_eq!(pending(&StreamId::root(RunId::from_bits(1)), &stored), []);
     }
 }

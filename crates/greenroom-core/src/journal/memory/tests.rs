@@ -24,8 +24,7 @@ fn root(n: u128) -> StreamId {
 
 /// Events that follow each other from a place in a stream.
 fn events(seq: u64, events: impl IntoIterator<Item = Event>) -> Arc<[Recorded]> {
-    let at = Timestamp::from_millis(7);
-    (seq..).zip(events).map(|(seq, event)| Recorded { seq, at, event }).collect()
+    Recorded::sequence(seq, Timestamp::from_millis(7), events)
 }
 
 fn some(seq: u64, n_events: usize) -> Arc<[Recorded]> {

@@ -101,17 +101,10 @@ mod tests {
     use greenroom_core::supervision::ExitReason;
 
     use super::*;
-    use crate::actor::dead_letters::ring::DeadLetters;
     use crate::actor::slot::House;
-    use crate::runtime::clock::SystemClock;
 
     fn slot() -> Arc<Slot<u32>> {
-        let house = House {
-            dead_letters: Arc::new(DeadLetters::new(Arc::new(SystemClock::new()), 0)),
-            faults: None,
-            pulses: Arc::default(),
-            is_leasing: false,
-        };
+        let house = House::alone(Arc::default());
         let spec = MailboxSpec { capacity: 1, ..MailboxSpec::default() };
         Slot::new("slot".into(), "role".into(), spec, house)
     }

@@ -59,8 +59,8 @@ impl Blueprint {
         let started = Event::TaskStarted { agent, input, config };
         let (owner, config, budget) = (self.owner(), self.config.clone(), self.budget);
         let bound = Event::RunBound { owner, config, budget, deadline };
-        let begun = (0..).zip([started, bound]).map(|(seq, event)| Recorded { seq, at, event });
-        let stored = self.runtime.journal().append(&StreamId::root(id), begun.collect());
+        let begun = Recorded::sequence(0, at, [started, bound]);
+        let stored = self.runtime.journal().append(&StreamId::root(id), begun);
         stored.await.map_err(RunError::Journal)?;
         let ledger = Ledger::new(self.budget, Usage::default());
         let shared = RunShared::open(place, ledger, events, Goal::TOP_K);
@@ -135,8 +135,7 @@ impl Resumable for Blueprint {
     }
 
     fn resume(self: Arc<Self>, place: Place, seen: &Footprint) -> Resuming {
-        let ledger = Ledger::new(seen.budget(), seen.spent());
-        let shared = RunShared::open(place, ledger, Emitter::watched(), Goal::TOP_K);
+        let shared = RunShared::reopen(place, seen);
         let deadline = seen.deadline();
         Box::pin(async move {
             self.launch(&shared, deadline).await?;

@@ -31,16 +31,9 @@ impl HttpModel {
         let none = || endpoint.error(ModelErrorKind::Endpoint, "there is no list of models");
         let url = endpoint.beside(endpoint.wire.models_path()).ok_or_else(none)?;
         let request = endpoint.client.get(url).headers(endpoint.headers.clone());
-        let sent = request.timeout(LIST_TIMEOUT).send().await;
-        let response = sent.map_err(|error| endpoint.unsent(&error))?;
-        let mut response = endpoint.check(response).await?;
-        let mut body = Vec::new();
-        while let Some(piece) = response.chunk().await.map_err(|_| endpoint.broken())? {
-            if body.len() + piece.len() > LIST_LEN_MAX {
-                return Err(none());
-            }
-            body.extend_from_slice(&piece);
-        }
+        let response = endpoint.reach(request.timeout(LIST_TIMEOUT)).await?;
+        let response = endpoint.check(response).await?;
+        let body = endpoint.body(response, LIST_LEN_MAX).await?;
         names(&body).ok_or_else(none)
     }
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use greenroom_core::BoxFuture;
 use greenroom_core::embedder::{Embedder, Embeddings};
 use greenroom_core::model::{ModelError, ModelErrorKind};
-use reqwest::Response;
 
 use super::exchange::Endpoint;
 use crate::wire::EmbeddingsWire;
@@ -71,24 +70,8 @@ impl Inner {
     async fn embed(&self, texts: &[String]) -> Result<Embeddings, ModelError> {
         let body = self.wire.encode(&self.model, texts).to_string().into_bytes();
         let accepted = self.endpoint.send(body, None).await.map_err(|(_, error)| error)?;
-        let body = self.body(accepted.response).await?;
+        let body = self.endpoint.body(accepted.response, BODY_LEN_MAX).await?;
         let decoded = self.wire.decode(&self.endpoint.name, texts, &body);
-        decoded.map_err(|error| ModelError {
-            message: self.endpoint.cleaned(&error.message),
-            request_id: error.request_id.clone().or(accepted.meta.request_id),
-            ..error
-        })
-    }
-
-    async fn body(&self, mut response: Response) -> Result<Vec<u8>, ModelError> {
-        let mut body = Vec::new();
-        while let Some(piece) = response.chunk().await.map_err(|_| self.endpoint.broken())? {
-            body.extend_from_slice(&piece);
-            if body.len() > BODY_LEN_MAX {
-                let message = format!("the body is longer than {BODY_LEN_MAX} bytes");
-                return Err(self.endpoint.error(ModelErrorKind::InvalidReply, message));
-            }
-        }
-        Ok(body)
+        decoded.map_err(|error| self.endpoint.shown(error, accepted.meta.request_id.as_deref()))
     }
 }

@@ -9,7 +9,7 @@ use greenroom_core::secret::Secret;
 use reqwest::header::{
     CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION,
 };
-use reqwest::{Client, Response, Url};
+use reqwest::{Client, RequestBuilder, Response, Url};
 
 use crate::headers;
 use crate::wire::{Failed, Wire, failure};
@@ -46,18 +46,11 @@ impl Endpoint {
         body: Vec<u8>,
         idempotency_key: Option<&str>,
     ) -> Result<Accepted, (Option<ResponseMeta>, ModelError)> {
-        if self.is_offline && !self.is_on_this_machine() {
-            let message = format!("real calls are forbidden here, and {} is one", self.origin());
-            return Err((None, self.error(ModelErrorKind::Offline, message)));
-        }
         let mut headers = self.headers.clone();
         let key = idempotency_key.and_then(|key| HeaderValue::try_from(key).ok());
         headers.extend(key.map(|key| (HeaderName::from_static("idempotency-key"), key)));
         let request = self.client.post(self.url.clone()).headers(headers).body(body);
-        let response = match request.send().await {
-            Ok(response) => response,
-            Err(error) => return Err((None, self.unsent(&error))),
-        };
+        let response = self.reach(request).await.map_err(|error| (None, error))?;
         let meta = {
             let head = header(&response);
             let meta = headers::meta(&head, headers::date(&head));
@@ -69,6 +62,40 @@ impl Endpoint {
             Ok(response) => Ok(Accepted { response, meta }),
             Err(error) => Err((Some(meta), error)),
         }
+    }
+
+    /// Sends a request, unless it would leave this machine and may not. There is no other way out.
+    pub(super) async fn reach(&self, request: RequestBuilder) -> Result<Response, ModelError> {
+        if self.is_offline && !self.is_on_this_machine() {
+            let message = format!("real calls are forbidden here, and {} is one", self.origin());
+            return Err(self.error(ModelErrorKind::Offline, message));
+        }
+        request.send().await.map_err(|error| self.unsent(&error))
+    }
+
+    /// Reads a body of at most so many bytes.
+    pub(super) async fn body(
+        &self,
+        mut response: Response,
+        len_max: usize,
+    ) -> Result<Vec<u8>, ModelError> {
+        let mut body = Vec::new();
+        while let Some(piece) = response.chunk().await.map_err(|_| self.broken())? {
+            body.extend_from_slice(&piece);
+            if body.len() > len_max {
+                let message = format!("the body is longer than {len_max} bytes");
+                return Err(self.error(ModelErrorKind::InvalidReply, message));
+            }
+        }
+        Ok(body)
+    }
+
+    /// An error as it may be shown: nothing that came back is shown as it came. When it names no request,
+    /// that of the response's head is meant.
+    pub(super) fn shown(&self, error: ModelError, request_id: Option<&str>) -> ModelError {
+        let own = error.request_id.as_deref().map(|id| self.cleaned(id));
+        let request_id = own.or_else(|| request_id.map(str::to_owned));
+        ModelError { message: self.cleaned(&error.message), request_id, ..error }
     }
 
     /// The address of another path below the same base URL; without a path, the base URL itself.
@@ -129,13 +156,11 @@ impl Endpoint {
             error.message =
                 format!("{}, and redirects (here to {host}) are not followed", error.message);
         }
-        error.message = self.cleaned(&error.message);
-        error.request_id = error.request_id.map(|id| self.cleaned(&id));
-        error
+        self.shown(error, None)
     }
 
     /// Why there is no response at all.
-    pub(super) fn unsent(&self, error: &reqwest::Error) -> ModelError {
+    fn unsent(&self, error: &reqwest::Error) -> ModelError {
         let tls = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>());
         if let Some(tls) = tls {
             let what = match tls {

@@ -202,16 +202,8 @@ impl Exchange {
             self.ready.push_back(Ok(event));
         }
         if let Err(error) = read {
-            self.ready.push_back(Err(ModelError {
-                message: self.model.endpoint.cleaned(&error.message),
-                request_id: error
-                    .request_id
-                    .as_deref()
-                    .map(|id| self.model.endpoint.cleaned(id))
-                    .or_else(|| self.request_id.clone()),
-                is_partial: self.was_shown,
-                ..error
-            }));
+            let error = self.model.endpoint.shown(error, self.request_id.as_deref());
+            self.ready.push_back(Err(ModelError { is_partial: self.was_shown, ..error }));
         }
         if !is_over {
             self.phase = Phase::Reading(response, decoder);

@@ -343,6 +343,8 @@ async fn offline_nothing_leaves_this_machine() {
         let error = conformance::chat_model_failure(name, &model, request()).await;
         assert_eq!((error.kind, error.is_retryable()), (ModelErrorKind::Offline, false));
         assert!(error.message.starts_with("real calls are forbidden here"), "{error}");
+        let error = model.list().await.expect_err("a list is a call too");
+        assert_eq!(error.kind, ModelErrorKind::Offline);
     }
     let embedder = providers.embedder("openai:e").expect("an embedder");
     let refused = embedder.embed(Arc::from(["a".to_owned()])).await.expect_err("it is a call");

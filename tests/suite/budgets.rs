@@ -9,6 +9,7 @@ use greenroom_core::model::{
 };
 use greenroom_core::report::{Goal, Outcome, Status};
 use greenroom_core::router::{Plan, PlannedTask};
+use greenroom_models::cassette::{Cassette, CassetteMode};
 use greenroom_models::resilience::{
     CacheSpec, Governor, GovernorSpec, HedgeSpec, ResilienceSpec, resilient,
 };
@@ -161,5 +162,9 @@ async fn a_price_passes_through_everything_that_surrounds_a_model() {
     let reply = converse(&*both, ChatRequest::default(), |_| {}).await.expect("a reply");
     assert_eq!(reply.usage.cost, Some(cents(2)));
     let spec = ResilienceSpec::default().fallback(second(), &account);
+    let folder = tempfile::tempdir().expect("a folder");
+    let tape =
+        Cassette::open(folder.path().join("tape"), CassetteMode::Record).expect("a cassette");
+    assert_eq!(tape.model(second().priced(price())).price(), Some(price()));
     assert_eq!(resilient(first(), &account, spec).price(), None, "unknown is not nothing");
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt as _, stream};
 use greenroom_core::BoxFuture;
+use greenroom_core::budget::Price;
 use greenroom_core::embedder::{Embedder, Embeddings};
 use greenroom_core::model::{ChatModel, ChatRequest, ChatStream, ModelError, ModelErrorKind};
 
@@ -47,6 +48,10 @@ impl ChatModel for TapedModel {
         &self.name
     }
 
+    fn price(&self) -> Option<Price> {
+        self.model.as_ref()?.price()
+    }
+
     fn stream(&self, request: ChatRequest) -> ChatStream {
         let (cassette, name) = (self.cassette.clone(), self.name.to_string());
         // A cassette that only replays asks nobody, whoever is there.
@@ -54,18 +59,14 @@ impl ChatModel for TapedModel {
         Box::pin(
             stream::once(async move {
                 let said = line::of_chat(&request);
-                let asked = |events| Line::Chat { model: name, request: said, events };
-                let found = cassette.find(asked(Vec::new()));
-                match (found, model) {
+                let asked = Line::Chat { model: name, request: said, events: Vec::new() };
+                match (cassette.find(&asked), model) {
                     (Ok(Line::Chat { events, .. }), _) => {
                         stream::iter(events.into_iter().map(Told::event)).boxed()
                     }
-                    (Ok(line), Some(model)) => recorded(model.stream(request), cassette, line),
-                    (Err((line, _)), Some(model)) => {
-                        recorded(model.stream(request), cassette, *line)
-                    }
-                    (Ok(line), None) => failed(&cassette, &line, "it is no reply"),
-                    (Err((line, why)), None) => failed(&cassette, &line, &why),
+                    (_, Some(model)) => recorded(model.stream(request), cassette, asked),
+                    (Ok(_), None) => failed(&cassette, &asked, "it is no reply"),
+                    (Err(why), None) => failed(&cassette, &asked, &why),
                 }
             })
             .flatten(),
@@ -113,7 +114,7 @@ impl Embedder for TapedEmbedder {
             let nothing = Embedded::Vectors { vectors: Vec::new(), usage: Default::default() };
             let asked =
                 Line::Embed { model: name.clone(), request: request.clone(), outcome: nothing };
-            match (cassette.find(asked), embedder) {
+            match (cassette.find(&asked), embedder) {
                 (Ok(Line::Embed { outcome, .. }), _) => outcome.outcome(),
                 (_, Some(embedder)) => {
                     let made = embedder.embed(texts).await;
@@ -122,19 +123,19 @@ impl Embedder for TapedEmbedder {
                     made
                 }
                 (Ok(_), None) => Err(cassette.error(&name, "it is no embedding")),
-                (Err((_, why)), None) => Err(cassette.error(&name, &why)),
+                (Err(why), None) => Err(cassette.error(&name, &why)),
             }
         })
     }
 }
 
 impl Cassette {
-    /// The recording of a request; or the request again, and why there is none.
-    fn find(&self, asked: Line) -> Result<Line, (Box<Line>, String)> {
+    /// The recording of a request, or why there is none.
+    fn find(&self, asked: &Line) -> Result<Line, String> {
         if !self.replays() {
-            return Err((Box::new(asked), String::new()));
+            return Err(String::new());
         }
-        self.state().tape.take(asked.clone()).map_err(|why| (Box::new(asked), why))
+        self.state().tape.take(asked.clone())
     }
 
     fn is_recording(&self) -> bool {

@@ -10,8 +10,10 @@ mod timeline;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use greenroom_core::ids::RunId;
+use greenroom_core::ids::{RunId, StreamId};
 use greenroom_core::journal::{Journal as _, JournalError, JournalErrorKind, RunHead, Runs};
+use greenroom_core::recovery::Footprint;
+use greenroom_core::report::Status;
 use greenroom_core::time::{Clock as _, Timestamp};
 use greenroom_journal::SqliteJournal;
 use greenroom_runtime::SystemClock;
@@ -21,7 +23,7 @@ use crate::args::{RunsArgs, RunsCommand};
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Problem};
 use crate::paths;
-use crate::render::count;
+use crate::render::{count, json_line};
 
 /// Does what was asked of the runs of a store.
 pub(crate) async fn runs(args: RunsArgs, console: &Console) -> Result<Exit, Failure> {
@@ -60,7 +62,7 @@ async fn purge(dir: &Path, before: Timestamp, json: bool) -> Result<String, Fail
         false => 0,
     };
     Ok(match json {
-        true => line(&Purged { n_purged }),
+        true => json_line(&Purged { n_purged }),
         false => format!("{} deleted\n", count(n_purged as u64, "run")),
     })
 }
@@ -93,8 +95,9 @@ pub(crate) async fn unfinished(
     } else {
         find(&dir, &journal, id).await?
     };
-    let run = stored::Stored::read(&journal, head).await?;
-    Ok((run.head.run, run.deadline().since(SystemClock::new().now())))
+    let root = journal.load(&StreamId::root(head.run)).await?;
+    let deadline = Footprint::of_root(&root).deadline();
+    Ok((head.run, deadline.since(SystemClock::new().now())))
 }
 
 /// The one run whose id begins like that.
@@ -132,9 +135,7 @@ fn nowhere() -> Failure {
     problem.help("name a directory with --store").into()
 }
 
-/// A value as JSON on one line.
-fn line(value: &impl Serialize) -> String {
-    let mut line = serde_json::to_string(value).expect("it has string keys only");
-    line.push('\n');
-    line
+/// How far a run is.
+fn state(status: Option<Status>) -> String {
+    status.map_or("unfinished".to_owned(), |status| status.to_string())
 }

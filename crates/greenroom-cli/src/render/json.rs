@@ -84,7 +84,7 @@ pub(crate) fn answered_json(answered: &Answered) -> String {
     let Answered { outcome, run_agents, team_agents, spending, .. } = answered;
     let agent = |info| agent(info, spending);
     let problem = problem_of(answered);
-    line(&Answer {
+    json_line(&Answer {
         run_id: Some(answered.run),
         status: outcome.status,
         answer: &outcome.answer,
@@ -101,7 +101,7 @@ pub(crate) fn answered_json(answered: &Answered) -> String {
 
 /// Why there was no run, on one line.
 pub(crate) fn failed_json(problem: &Problem) -> String {
-    line(&Answer {
+    json_line(&Answer {
         run_id: None,
         status: match problem.exit {
             Exit::Interrupted => Status::Cancelled,
@@ -119,8 +119,9 @@ pub(crate) fn failed_json(problem: &Problem) -> String {
     })
 }
 
-fn line(answer: &Answer<'_>) -> String {
-    let mut line = serde_json::to_string(answer).expect("the answer has string keys only");
+/// A value as JSON on one line.
+pub(crate) fn json_line(value: &impl Serialize) -> String {
+    let mut line = serde_json::to_string(value).expect("it has string keys only");
     line.push('\n');
     line
 }

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::stored::Stored;
 use crate::exit::{Exit, Failure, Problem};
+use crate::render::json_line;
 
 #[derive(Serialize)]
 struct Cancelled {
@@ -24,7 +25,8 @@ pub(super) async fn cancel(
     json: bool,
     now: Timestamp,
 ) -> Result<String, Failure> {
-    Stored::find(dir, id).await?;
+    // Whoever looks for a run that is not there makes no journal.
+    super::find(dir, &super::readable(dir)?, id).await?;
     let journal = super::owned(dir)?;
     let head = super::find(dir, &journal, id).await?;
     if let Some(status) = head.status {
@@ -50,7 +52,7 @@ pub(super) async fn cancel(
     journal.append(&root, ending).await?;
     let run = run.head.run.to_string();
     Ok(match json {
-        true => super::line(&Cancelled { run, status: Status::Cancelled }),
+        true => json_line(&Cancelled { run, status: Status::Cancelled }),
         false => format!("{run} cancelled\n"),
     })
 }

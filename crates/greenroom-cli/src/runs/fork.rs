@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::stored::{Entry, Stored};
 use crate::exit::{Exit, Failure, Problem};
+use crate::render::json_line;
 
 #[derive(Serialize)]
 struct Forked {
@@ -39,9 +40,9 @@ pub(super) async fn fork(
         let why = format!("the run was over at event {at}: there is nothing left to do otherwise");
         return Err(Problem::new(Exit::Usage, "GR0513", why).help("fork it before its end").into());
     }
-    let random = getrandom::u64().and_then(|high| Ok((high, getrandom::u64()?)));
-    let (high, low) = random.map_err(|error| Failure::environment("no randomness", &error))?;
-    let new = RunId::from_bits(u128::from(high) << 64 | u128::from(low));
+    let mut bits = [0; 16];
+    getrandom::fill(&mut bits).map_err(|error| Failure::environment("no randomness", &error))?;
+    let new = RunId::from_bits(u128::from_le_bytes(bits));
     let journal = super::owned(dir)?;
     // The root comes last: until then nobody takes it for a run, whatever happens meanwhile.
     for (stream, _) in run.streams.iter().rev() {
@@ -51,7 +52,7 @@ pub(super) async fn fork(
     }
     let (run, from) = (new.to_string(), run.head.run.to_string());
     Ok(match json {
-        true => super::line(&Forked { run, from, n_events: past.len() }),
+        true => json_line(&Forked { run, from, n_events: past.len() }),
         false => format!("{run}\n"),
     })
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::stored::Stored;
 use crate::console::printable;
 use crate::exit::Failure;
-use crate::render::{clipped, grouped};
+use crate::render::{clipped, grouped, json_line};
 
 /// The longest question that is listed, in characters.
 const QUESTION_CHARS_MAX: usize = 60;
@@ -42,7 +42,7 @@ pub(super) async fn list(
         let journal = super::readable(dir)?;
         let runs = journal.runs(Runs::Newest(limit as usize)).await?;
         for head in runs.into_iter().rev() {
-            let status = head.status.map_or("unfinished".to_owned(), |status| status.to_string());
+            let status = super::state(head.status);
             let row = Listed {
                 run: head.run.to_string(),
                 state: status,
@@ -64,7 +64,7 @@ pub(super) async fn list(
             });
         }
     }
-    Ok(if json { super::line(&listed) } else { table(&listed, now) })
+    Ok(if json { json_line(&listed) } else { table(&listed, now) })
 }
 
 fn table(listed: &[Listed], now: Timestamp) -> String {

@@ -13,11 +13,11 @@ use greenroom_core::message::Message;
 use greenroom_core::report::Status;
 use serde::Serialize;
 
-use super::stored::{Entry, Stored, spent};
+use super::stored::{Entry, Stored};
 use super::timeline::what;
 use crate::console::printable;
 use crate::exit::{Exit, Failure, Problem};
-use crate::render::{clipped, count};
+use crate::render::{clipped, count, json_line};
 
 /// The most that is told of a message, in characters.
 const MESSAGE_CHARS_MAX: usize = 100;
@@ -66,7 +66,7 @@ pub(super) async fn replay(
     let timeline = run.timeline();
     let at = last(&timeline, to)?;
     let state = fold(&run, &timeline[..=at], timeline.len());
-    Ok(if json { super::line(&state) } else { text(&state, &timeline[at]) })
+    Ok(if json { json_line(&state) } else { text(&state, &timeline[at]) })
 }
 
 /// The number of the last event to take: the one that was named, when there is one.
@@ -96,8 +96,11 @@ fn fold<'a>(run: &'a Stored, events: &[Entry<'a>], n_events: usize) -> State<'a>
     let mut machines: BTreeMap<&StreamId, agent::Machine> = BTreeMap::new();
     for &Entry { stream, recorded } in events {
         let event = &recorded.event;
-        state.usage = spent(state.usage, event);
+        state.usage.add(event.spent());
         state.root(event);
+        if stream.path().is_empty() {
+            state.status = event.status().or(state.status);
+        }
         if let Event::TaskStarted { agent, .. } = event {
             let spec = Arc::new(AgentSpec::new(agent.clone()));
             machines.entry(stream).or_insert_with(|| agent::Machine::new(spec, stream.seed()));
@@ -105,10 +108,11 @@ fn fold<'a>(run: &'a Stored, events: &[Entry<'a>], n_events: usize) -> State<'a>
         let Some(machine) = machines.get_mut(&stream) else { continue };
         machine.apply(event);
         let agent = state.agents.entry(stream.path()).or_insert_with(AgentState::new);
-        agent.apply(event, machine);
-        if stream.path().is_empty() && event.is_terminal() {
-            state.status = event.status();
-        }
+        agent.apply(event);
+    }
+    for (stream, machine) in machines {
+        let agent = state.agents.entry(stream.path()).or_insert_with(AgentState::new);
+        (agent.is_done, agent.messages) = (machine.is_done(), machine.messages().to_vec());
     }
     state
 }
@@ -124,10 +128,7 @@ impl<'a> State<'a> {
             }
             Event::TaskReported { task, .. } => self.set(task, "reported"),
             Event::TaskFailed { task, .. } => self.set(task, "failed"),
-            Event::RunFinished { outcome } => {
-                self.status = Some(outcome.status);
-                self.answer = Some(&outcome.answer);
-            }
+            Event::RunFinished { outcome } => self.answer = Some(&outcome.answer),
             _ => {}
         }
     }
@@ -144,7 +145,7 @@ impl AgentState {
         Self { is_done: false, open_calls: Vec::new(), messages: Vec::new() }
     }
 
-    fn apply(&mut self, event: &Event, machine: &agent::Machine) {
+    fn apply(&mut self, event: &Event) {
         match event {
             Event::ToolStarted { call, tool, .. } => self.open_calls.push(format!("{tool} {call}")),
             Event::ToolFinished { call, .. } => {
@@ -152,14 +153,12 @@ impl AgentState {
             }
             _ => {}
         }
-        self.is_done = machine.is_done();
-        self.messages = machine.messages().to_vec();
     }
 }
 
 fn text(state: &State<'_>, last: &Entry<'_>) -> String {
     let line = |text: &str| clipped(&printable(text), MESSAGE_CHARS_MAX);
-    let status = state.status.map_or("unfinished".to_owned(), |status| status.to_string());
+    let status = super::state(state.status);
     let mut out = format!("{}  {status}\n{}\n\n", state.run, line(state.question));
     out += &format!(
         "after event {} of {}: {}\n",

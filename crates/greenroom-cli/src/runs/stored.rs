@@ -6,7 +6,6 @@ use greenroom_core::budget::Usage;
 use greenroom_core::ids::StreamId;
 use greenroom_core::journal::{Event, Journal as _, JournalError, Recorded, RunHead};
 use greenroom_core::message::Message;
-use greenroom_core::time::Timestamp;
 use greenroom_journal::SqliteJournal;
 
 use crate::exit::Failure;
@@ -77,34 +76,11 @@ impl Stored {
         questions.next().unwrap_or_default()
     }
 
-    /// When it must have an outcome.
-    pub(super) fn deadline(&self) -> Timestamp {
-        let events = self.streams.iter().flat_map(|(_, events)| events);
-        let mut deadlines = events.filter_map(|recorded| match &recorded.event {
-            Event::RunAccepted { deadline, .. } | Event::RunBound { deadline, .. } => {
-                Some(*deadline)
-            }
-            _ => None,
-        });
-        deadlines.next().unwrap_or_default()
-    }
-
     /// What it has cost.
     pub(super) fn usage(&self) -> Usage {
-        self.streams
-            .iter()
-            .flat_map(|(_, events)| events)
-            .fold(Usage::default(), |usage, recorded| spent(usage, &recorded.event))
+        let mut usage = Usage::default();
+        let events = self.streams.iter().flat_map(|(_, events)| events);
+        events.for_each(|recorded| usage.add(recorded.event.spent()));
+        usage
     }
-}
-
-/// What has been spent after an event.
-pub(super) fn spent(mut usage: Usage, event: &Event) -> Usage {
-    match event {
-        Event::ModelCalled { .. } => usage.model_calls += 1,
-        Event::ModelReplied { reply, .. } => usage.add(Usage { model_calls: 0, ..reply.usage }),
-        Event::ToolStarted { .. } => usage.tool_calls += 1,
-        _ => {}
-    }
-    usage
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::stored::{Entry, Stored};
 use crate::console::printable;
 use crate::exit::Failure;
-use crate::render::{clipped, seconds};
+use crate::render::{clipped, json_line, seconds};
 
 /// The most that is told of an event, in characters.
 const WHAT_CHARS_MAX: usize = 80;
@@ -48,10 +48,10 @@ impl Stored {
 /// The events of a run as text, one on each line with its number, or as one JSON object.
 pub(super) async fn show(dir: &Path, id: &str, json: bool) -> Result<String, Failure> {
     let run = Stored::find(dir, id).await?;
-    let state = run.head.status.map_or("unfinished".to_owned(), |status| status.to_string());
+    let state = super::state(run.head.status);
     if json {
         let (question, events) = (run.question(), run.lines());
-        return Ok(super::line(&Shown { run: run.head.run.to_string(), question, state, events }));
+        return Ok(json_line(&Shown { run: run.head.run.to_string(), question, state, events }));
     }
     let question = clipped(&printable(run.question()), WHAT_CHARS_MAX);
     let mut text = format!("{}  {state}\n{question}\n\n", run.head.run);
@@ -66,7 +66,7 @@ pub(super) async fn show(dir: &Path, id: &str, json: bool) -> Result<String, Fai
 /// The events of a run as lines of JSON.
 pub(super) async fn export(dir: &Path, id: &str) -> Result<String, Failure> {
     let run = Stored::find(dir, id).await?;
-    Ok(run.lines().iter().map(super::line).collect())
+    Ok(run.lines().iter().map(json_line).collect())
 }
 
 /// An event in words.

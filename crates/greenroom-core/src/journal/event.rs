@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::approval::{Ask, Decision};
-use crate::budget::{Budget, Limit};
+use crate::budget::{Budget, Limit, Usage};
 use crate::ids::{AgentId, CallId, TaskId};
 use crate::message::{Message, ToolOutcome};
 use crate::model::{ChatReply, ModelError};
@@ -253,6 +253,22 @@ impl Event {
                 Err(_) => Status::Failed,
             }),
             _ => None,
+        }
+    }
+
+    /// What was spent by it. A call counts when it begins, whatever comes of it.
+    #[must_use]
+    pub fn spent(&self) -> Usage {
+        match self {
+            Self::ModelCalled { .. } | Self::CompactionStarted { .. } => {
+                Usage { model_calls: 1, ..Usage::default() }
+            }
+            Self::ModelReplied { reply, .. }
+            | Self::CompactionFinished { result: Ok(reply), .. } => {
+                Usage { model_calls: 0, tool_calls: 0, ..reply.usage }
+            }
+            Self::ToolStarted { .. } => Usage { tool_calls: 1, ..Usage::default() },
+            _ => Usage::default(),
         }
     }
 

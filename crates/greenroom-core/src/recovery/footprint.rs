@@ -47,17 +47,7 @@ impl Footprint {
         self.n_waiting += pending(&StreamId::root(RunId::from_bits(0)), events).len();
         for recorded in events {
             self.n_results += u64::from(recorded.event.is_result());
-            match &recorded.event {
-                Event::ModelCalled { .. } | Event::CompactionStarted { .. } => {
-                    self.spent.model_calls += 1;
-                }
-                Event::ModelReplied { reply, .. }
-                | Event::CompactionFinished { result: Ok(reply), .. } => {
-                    self.spent.add(Usage { model_calls: 0, tool_calls: 0, ..reply.usage });
-                }
-                Event::ToolStarted { .. } => self.spent.tool_calls += 1,
-                _ => {}
-            }
+            self.spent.add(recorded.event.spent());
         }
         let mut from_last = events.iter().rev().map(|recorded| &recorded.event);
         let is_pause = |event: &&Event| matches!(event, Event::WorkPaused | Event::WorkResumed);

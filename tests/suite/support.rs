@@ -1,5 +1,7 @@
-//! What several tests need: a runtime that must leave nothing behind.
+//! What several tests need: a runtime that must leave nothing behind, and a question to a model.
 
+use futures_util::StreamExt;
+use greenroom_core::model::{ChatEvent, ChatModel, ChatReply, ChatRequest, ModelError};
 use greenroom_runtime::Runtime;
 use greenroom_testkit::LeakCheck;
 
@@ -21,4 +23,22 @@ pub(crate) async fn end_beside(runtime: Runtime) {
     runtime.shutdown().await;
     assert_eq!(runtime.n_tasks(), 0, "tasks were left behind");
     leaks.finish(&runtime).await;
+}
+
+pub(crate) fn request() -> ChatRequest {
+    ChatRequest::user("Go on.")
+}
+
+/// Asks, and reads to the end.
+pub(crate) async fn ask(
+    model: &dyn ChatModel,
+    request: ChatRequest,
+) -> Result<ChatReply, ModelError> {
+    let mut stream = model.stream(request);
+    while let Some(event) = stream.next().await {
+        if let ChatEvent::Finished(reply) = event? {
+            return Ok(reply);
+        }
+    }
+    panic!("the stream has no final event");
 }

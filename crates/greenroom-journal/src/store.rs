@@ -138,7 +138,7 @@ fn append(
     for recorded in kept {
         sum = insert_event(connection, id, &sum, recorded).map_err(failed)?;
     }
-    update_stream(connection, id, stream, events, &sum).map_err(failed)?;
+    update_stream(connection, id, events, &sum).map_err(failed)?;
     Ok(Ok(()))
 }
 
@@ -193,7 +193,6 @@ fn insert_event(
 fn update_stream(
     connection: &Connection,
     id: i64,
-    stream: &StreamId,
     events: &[Recorded],
     sum: &Sum,
 ) -> rusqlite::Result<()> {
@@ -201,9 +200,9 @@ fn update_stream(
                state = CASE WHEN state IS NULL THEN NULL ELSE coalesce(?5, state) END WHERE id = ?1";
     let n_events = events.last().map_or(0, |last| last.seq + 1) as i64;
     let at = events.last().map_or(0, |last| last.at.as_millis()) as i64;
-    let is_root = stream.path().is_empty();
+    // Only the root of a run has a state to begin with.
     let status = events.iter().rev().find_map(|recorded| recorded.event.status());
-    let state = status.filter(|_| is_root).map(|status| status.to_string());
+    let state = status.map(|status| status.to_string());
     connection.prepare_cached(sql)?.execute(params![id, n_events, sum, at, state])?;
     Ok(())
 }

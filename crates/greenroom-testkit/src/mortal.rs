@@ -2,7 +2,8 @@
 
 use std::fmt;
 use std::future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use greenroom_core::BoxFuture;
 use greenroom_core::ids::{RunId, StreamId};
@@ -28,14 +29,8 @@ pub struct Death {
 pub struct MortalJournal {
     inner: Arc<dyn Journal>,
     death: Option<Death>,
-    life: Arc<Mutex<Life>>,
+    n_appends: Arc<AtomicU64>,
     died: watch::Sender<bool>,
-}
-
-#[derive(Debug, Default)]
-struct Life {
-    n_appends: u64,
-    is_over: bool,
 }
 
 impl MortalJournal {
@@ -45,7 +40,7 @@ impl MortalJournal {
         Self {
             inner: Arc::new(inner),
             death,
-            life: Arc::default(),
+            n_appends: Arc::default(),
             died: watch::Sender::new(false),
         }
     }
@@ -53,12 +48,11 @@ impl MortalJournal {
     /// Appends that were called, the last one included.
     #[must_use]
     pub fn n_appends(&self) -> u64 {
-        self.lock().n_appends
+        self.n_appends.load(Ordering::SeqCst)
     }
 
     /// Ends the process now.
     pub fn kill(&self) {
-        self.lock().is_over = true;
         self.died.send_replace(true);
     }
 
@@ -73,12 +67,8 @@ impl MortalJournal {
         seen.expect("the sender lives as long as this handle");
     }
 
-    fn lock(&self) -> MutexGuard<'_, Life> {
-        self.life.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn is_over(&self) -> bool {
-        self.lock().is_over
+        *self.died.borrow()
     }
 }
 
@@ -91,11 +81,7 @@ impl Journal for MortalJournal {
         if self.is_over() {
             return Box::pin(future::pending());
         }
-        let n_appends = {
-            let mut life = self.lock();
-            life.n_appends += 1;
-            life.n_appends
-        };
+        let n_appends = self.n_appends.fetch_add(1, Ordering::SeqCst) + 1;
         match self.death.filter(|death| death.at == n_appends) {
             None => self.inner.append(stream, events),
             Some(death) => {

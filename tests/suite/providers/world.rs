@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use greenroom_core::message::Message;
 use greenroom_core::model::{
-    Caller, ChatEvent, ChatModel, ChatReply, ChatRequest, ModelError, ModelErrorKind,
+    Caller, ChatModel, ChatReply, ChatRequest, ModelError, ModelErrorKind,
 };
 use greenroom_models::http::{HttpModel, Providers, Settings, VENDORS};
 use greenroom_models::resilience::{Governor, GovernorSpec, ResilienceSpec, resilient};
 use greenroom_testkit::provider::{Answer, ProviderBuilder, ProviderServer, WireFault};
 use greenroom_testkit::{FaultPlan, FaultRule, ManualClock};
+
+pub(super) use crate::support::{ask, request};
 
 /// A model of each wire.
 pub(crate) const MODELS: [&str; 4] = ["openai:m", "openai-responses:m", "anthropic:m", "ollama:m"];
@@ -89,27 +89,9 @@ pub(crate) fn providers(server: &ProviderServer) -> Providers {
     Providers::new(settings).expect("the settings are fine")
 }
 
-pub(super) fn request() -> ChatRequest {
-    ChatRequest { messages: Arc::new(vec![Message::user("Go on.")]), ..ChatRequest::default() }
-}
-
 /// A request that somebody above makes again, so nothing below does.
 pub(super) fn one_try() -> ChatRequest {
     ChatRequest { caller: Caller { attempt: 1, ..Caller::default() }, ..request() }
-}
-
-/// Asks, and reads to the end.
-pub(super) async fn ask(
-    model: &dyn ChatModel,
-    request: ChatRequest,
-) -> Result<ChatReply, ModelError> {
-    let mut stream = model.stream(request);
-    while let Some(event) = stream.next().await {
-        if let ChatEvent::Finished(reply) = event? {
-            return Ok(reply);
-        }
-    }
-    panic!("the stream has no final event");
 }
 
 /// The first call is struck; the second try is answered.

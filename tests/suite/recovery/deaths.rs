@@ -141,18 +141,17 @@ fn deaths(at: u64) -> [Death; 2] {
     [false, true].map(|is_stored| Death { at, is_stored })
 }
 
-/// The conversation that the model saw last, calls in doubt left out.
+/// The conversation that the model saw last, without what came of paying, which may be in doubt.
 fn transcript(calls: &Calls<ChatRequest>) -> Vec<Message> {
     let request = calls.last().expect("the model was asked");
-    let in_doubt = |message: &Message| {
+    let in_doubt = |message: &&Message| {
         matches!(message, Message::Tool { outcome: ToolOutcome::Error(error), .. }
             if error.kind == ToolErrorKind::InDoubt)
     };
     let is_of_pay =
-        |message: &Message| matches!(message, Message::Tool { name, .. } if name == "pay");
-    let messages =
-        request.messages.iter().filter(|message| !is_of_pay(message) || in_doubt(message));
-    messages.filter(|message| !in_doubt(message)).cloned().collect()
+        |message: &&Message| matches!(message, Message::Tool { name, .. } if name == "pay");
+    let messages = request.messages.iter();
+    messages.filter(|message| !is_of_pay(message) && !in_doubt(message)).cloned().collect()
 }
 
 fn keys(calls: &ToolCalls) -> BTreeSet<String> {

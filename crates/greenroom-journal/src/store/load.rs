@@ -4,9 +4,9 @@ use greenroom_core::ids::{RunId, StreamId, TaskId};
 use greenroom_core::journal::{JournalError, JournalErrorKind, Recorded, RunHead, Runs};
 use greenroom_core::report::Status;
 use greenroom_core::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, Row};
 
-use super::owner;
+use super::{Head, owner};
 use crate::chain::{self, Entry, Sum};
 use crate::error::{of, reading};
 use crate::format::{FORMAT, Unreadable};
@@ -23,12 +23,8 @@ pub(crate) fn load(
     let failed = |error| of(stream, reading("cannot read", &error));
     // One transaction, so that the head is that of the events.
     let transaction = connection.unchecked_transaction().map_err(failed)?;
-    let sql = "SELECT id, n_events, head FROM streams WHERE owner = ?1 AND path = ?2";
-    let mut select = transaction.prepare_cached(sql).map_err(failed)?;
-    let head = select.query_row(params![owner(stream), stream.path()], |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)? as u64, row.get::<_, Sum>(2)?))
-    });
-    let Some((id, n_events, head)) = head.optional().map_err(failed)? else { return Ok(vec![]) };
+    let known = super::head(&transaction, stream).map_err(failed)?;
+    let Some(Head { id, n_events, sum: head }) = known else { return Ok(vec![]) };
     let sql = "SELECT e.seq, e.at, e.kind, e.v, coalesce(e.body, b.body), e.checksum \
                FROM events e LEFT JOIN blobs b ON b.name = e.blob \
                WHERE e.stream = ?1 ORDER BY e.seq";

@@ -54,16 +54,12 @@ pub(super) fn asked<'a>(
     dialect: Option<&Dialect>,
 ) -> (Cow<'a, ChatRequest>, Format) {
     let Some(output) = &request.output else { return (Cow::Borrowed(request), Format::Free) };
-    let chooses = request.options.tool_choice.as_ref();
-    let has_tools = !request.tools.is_empty() && chooses != Some(&ToolChoice::None);
     match style {
-        OutputStyle::SchemaAlone if has_tools => (Cow::Owned(told(request, output)), Format::Free),
-        OutputStyle::Schema | OutputStyle::SchemaAlone => enforced(request, output, dialect),
-        OutputStyle::Tool if may_be_made_to_call(request) => {
-            (Cow::Owned(made_to_call(request, output)), Format::Free)
+        OutputStyle::SchemaAlone | OutputStyle::Words if has_tools(request) => {
+            (Cow::Owned(told(request, output)), Format::Free)
         }
-        OutputStyle::Tool => (Cow::Owned(told(request, output)), Format::Free),
-        OutputStyle::Words if has_tools => (Cow::Owned(told(request, output)), Format::Free),
+        OutputStyle::Schema | OutputStyle::SchemaAlone => enforced(request, output, dialect),
+        OutputStyle::Tool => by_tool(request, output),
         OutputStyle::Words => (Cow::Owned(told(request, output)), Format::Json),
     }
 }
@@ -86,23 +82,26 @@ fn enforced<'a>(
             let format = Format::Schema { name, schema: object, is_strict: false };
             (Cow::Borrowed(request), format)
         }
-        None if may_be_made_to_call(request) => {
-            (Cow::Owned(made_to_call(request, output)), Format::Free)
-        }
-        None => (Cow::Owned(told(request, output)), Format::Free),
+        None => by_tool(request, output),
     }
 }
 
-/// Models that think out loud refuse to be made to call a tool.
-fn may_be_made_to_call(request: &ChatRequest) -> bool {
-    request.options.effort.is_none()
+/// Whether the model has tools that it may call.
+fn has_tools(request: &ChatRequest) -> bool {
+    !request.tools.is_empty() && request.options.tool_choice != Some(ToolChoice::None)
+}
+
+/// The model is made to call a tool. Those that think out loud refuse that, and are told in words.
+fn by_tool<'a>(request: &ChatRequest, output: &OutputSchema) -> (Cow<'a, ChatRequest>, Format) {
+    let is_willing = request.options.effort.is_none();
+    let asked = if is_willing { made_to_call(request, output) } else { told(request, output) };
+    (Cow::Owned(asked), Format::Free)
 }
 
 fn made_to_call(request: &ChatRequest, output: &OutputSchema) -> ChatRequest {
     let mut request = request.clone();
     // Among others it may be called when the model has what it needs; alone it must be.
-    let is_alone =
-        request.tools.is_empty() || request.options.tool_choice == Some(ToolChoice::None);
+    let is_alone = !has_tools(&request);
     let tool = ToolSpec {
         name: OUTPUT_TOOL.to_owned(),
         description: "Gives the final answer. Call it once, when the answer is complete."

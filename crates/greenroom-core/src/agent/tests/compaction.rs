@@ -1,9 +1,12 @@
 //! Conversations that are too long: attempts that differ, and an end.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::simulation::{Crash, Reader, Reply, Simulation, call, check_history, spec};
-use crate::agent::{AgentSpec, TurnLimits};
+use crate::agent::{AgentSpec, Machine, TurnLimits};
 use crate::journal::Event;
 use crate::message::{Message, ToolOutcome};
 use crate::model::{ChatReply, ChatRequest, ModelError, ModelErrorKind, messages_len};
@@ -224,4 +227,26 @@ fn a_shortened_conversation_is_what_was_recorded_and_not_what_would_be_made_now(
         }
     }
     panic!("nothing was shortened");
+}
+
+/// A turn whose request was too long gave no answer, so a message that comes in later has its turn too.
+#[test]
+fn a_message_is_read_in_the_turn_that_shortening_added() {
+    let limits = TurnLimits { turns_max: 2, ..TurnLimits::default() };
+    let mut machine = Machine::new(Arc::new(AgentSpec { limits, ..AgentSpec::new("a") }), 0);
+    let called = |turn| Event::ModelCalled { turn, attempt: 1, delay: Duration::ZERO };
+    let error = ModelError::new(ModelErrorKind::ContextLength, "m", "too long");
+    let messages = vec![Message::user("go")];
+    for event in [
+        Event::TaskStarted { agent: "a".into(), input: messages.clone(), config: 0 },
+        called(1),
+        Event::ModelFailed { turn: 1, attempt: 1, error },
+        Event::Compacted { turn: 1, attempt: 1, messages },
+        called(2),
+        Event::MessageDelivered { id: "m".into(), message: Message::user("and now?") },
+        Event::ModelReplied { turn: 2, reply: ChatReply::text("done") },
+    ] {
+        machine.apply(&event);
+    }
+    assert_eq!(machine.decide(), [called(3)]);
 }

@@ -16,6 +16,8 @@ use greenroom_models::resilience::{
 use greenroom_runtime::{Run, Runtime, SystemClock};
 use greenroom_testkit::{Calls, Delayed, ScriptedModel};
 
+use tokio::time::Instant;
+
 use crate::support::{end, runtime};
 use crate::teams::docs;
 
@@ -91,8 +93,11 @@ async fn a_call_that_waits_for_others_is_made_when_they_cost_less_than_they_migh
     let (model, calls) = spender();
     // Eight replies of the most that is assumed do not fit beside each other; of 20,000 tokens they do.
     let budget = Budget { tokens_max: 250_000, ..Budget::default() };
+    let begun = Instant::now();
     let (run, outcome) = run(&runtime, model, budget).await;
     assert_eq!(outcome.limit, None, "{outcome:#?}");
+    // Ten calls of a second each, and nobody waits for longer than the one before.
+    assert!(begun.elapsed() <= 11 * SECOND, "{:?}", begun.elapsed());
     assert!(calls.n_in_flight_max() < 8, "{}", calls.n_in_flight_max());
     assert!(spent(&run).tokens() <= 250_000);
     end(runtime).await;

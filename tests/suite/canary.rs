@@ -59,6 +59,7 @@ fn answers() -> Vec<Answer> {
         Answer::text("").fault(WireFault::ResetBeforeHead),
         Answer::text("a b c").fault(WireFault::ResetMidText),
         Answer::text("a b c").fault(WireFault::Data(format!("{{\"{KEY}\": nonsense"))),
+        Answer::text("a b c").header("x-request-id", KEY).fault(WireFault::Data("nonsense".into())),
         Answer::text("").fault(WireFault::Encoding(KEY.into())),
     ]
 }

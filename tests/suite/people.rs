@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use greenroom_core::approval::{AnswerRefusal, Ask, Decision, InDoubt, PendingCall};
+use greenroom_core::budget::{Budget, Limit};
 use greenroom_core::ids::RunId;
 use greenroom_core::journal::MemoryJournal;
 use greenroom_core::message::{Message, ToolOutcome};
@@ -11,7 +12,7 @@ use greenroom_core::model::{ChatReply, ChatRequest};
 use greenroom_core::report::TaskFailureKind;
 use greenroom_core::tool::{Approval, FnTool, ToolContext, tool_with};
 use greenroom_runtime::{Agent, AgentOutcome, ControlError, Run, Runtime};
-use greenroom_testkit::{Calls, ScriptedModel, ScriptedTool};
+use greenroom_testkit::{Calls, ScriptedModel, ScriptedReply, ScriptedTool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -24,11 +25,12 @@ struct Payment {
     n: u64,
 }
 
-/// What is outside of the processes: a model that thinks for a second, and what was paid.
+/// What is outside of the processes: a model that thinks for a second, what was paid, and what was looked at.
 struct World {
     journal: MemoryJournal,
     model: ScriptedModel,
     paid: ScriptedTool,
+    looked: ScriptedTool,
     in_doubt: InDoubt,
 }
 
@@ -42,8 +44,8 @@ impl World {
             }
         });
         let model = model.latency(Duration::from_secs(1));
-        let (journal, paid) = (MemoryJournal::new(), ScriptedTool::echo("paid"));
-        Self { journal, model, paid, in_doubt: InDoubt::TellModel }
+        let (paid, looked) = (ScriptedTool::echo("paid"), ScriptedTool::echo("look"));
+        Self { journal: MemoryJournal::new(), model, paid, looked, in_doubt: InDoubt::TellModel }
     }
 
     fn n_paid(&self) -> usize {
@@ -72,7 +74,7 @@ impl World {
 
     fn agent_with(&self, runtime: &Runtime, approval: Approval) -> Agent {
         let agent = runtime.agent("clerk").model(self.model.clone()).in_doubt(self.in_doubt);
-        let agent = agent.tool(self.pay().approval(approval)).tool(ScriptedTool::echo("look"));
+        let agent = agent.tool(self.pay().approval(approval)).tool(self.looked.clone());
         agent.build().expect("complete")
     }
 
@@ -133,7 +135,7 @@ fn a_call_waits_for_its_approval_and_its_siblings_do_not() {
         assert_eq!(waiting[0].shown(), r#"pay {"n":1}"#);
         assert_eq!((waiting[0].ask, waiting[0].run()), (Ask::Approval, Some(run.id())));
         tokio::time::sleep(Duration::from_secs(3_600)).await;
-        assert_eq!(world.n_paid(), 0);
+        assert_eq!((world.n_paid(), world.looked.calls().n_begun()), (0, 1), "a look is free");
         assert_eq!(runtime.approve(&waiting[0], "ann").await, Ok(()));
         assert_eq!(runtime.deny(&waiting[1], "too much", "ann").await, Ok(()));
         assert_eq!(text(&run).await, "1, 2, denied");
@@ -208,6 +210,12 @@ fn a_run_that_nobody_has_at_work_is_answered_in_the_journal() {
         let runtime = runtime(world.journal.clone(), 1, 0).await;
         let run = world.agent(&runtime).start("go").await.expect("accepted");
         pending(&runtime, run.id()).await.remove(0)
+    });
+    // A day later an answer counts no more.
+    process(async {
+        let runtime = runtime(world.journal.clone(), 2, 86_400 + 60).await;
+        assert_eq!(runtime.approve(&asked, "ann").await, refused(AnswerRefusal::Expired));
+        runtime.shutdown().await;
     });
     // A process that has no such agent: the command line, for example.
     process(async {
@@ -291,6 +299,35 @@ fn a_deadline_waits_along_with_an_agent_that_waits_for_a_person() {
     });
 }
 
+/// … and counts again once the agent has its answer: this model is silent from then on.
+#[test]
+fn a_deadline_counts_again_once_a_person_has_answered() {
+    let world = World::new(&[]);
+    let model = ScriptedModel::answering(|request| match n_replies(&request.messages) {
+        0 => ChatReply::calls([call("pay", 1)]).into(),
+        _ => ScriptedReply::hang(""),
+    });
+    process(async {
+        let runtime = runtime(world.journal.clone(), 1, 0).await;
+        let (wall_max, day) = (Duration::from_secs(600), Duration::from_secs(86_400));
+        let agent = runtime.agent("clerk").model(model).model_timeout(day);
+        let agent = agent.tool(world.pay().approval(Approval::always()));
+        let agent = agent.budget(Budget { wall_max, ..Budget::default() });
+        let run = agent.build().expect("complete").start("go").await.expect("accepted");
+        let asked = pending(&runtime, run.id()).await.remove(0);
+        tokio::time::sleep(Duration::from_secs(3 * 3_600)).await;
+        assert_eq!(runtime.approve(&asked, "ann").await, Ok(()));
+        let begun = Instant::now();
+        let failure = run.outcome().await.expect_err("it is late");
+        assert_eq!(failure.limit, Some(Limit::Deadline));
+        // While it waits it looks at the clock every minute.
+        let took = begun.elapsed();
+        assert!(took + Duration::from_secs(2) > wall_max, "{took:?}");
+        assert!(took <= wall_max + Duration::from_secs(60), "{took:?}");
+        runtime.shutdown().await;
+    });
+}
+
 #[test]
 fn a_message_is_read_in_the_next_turn_and_once() {
     let world = World::new(&[("look", 1)]);
@@ -306,6 +343,8 @@ fn a_message_is_read_in_the_next_turn_and_once() {
         runtime.shutdown().await;
     });
     assert_eq!(n_said(&world.model.calls(), "be quick"), 1);
+    let next = world.model.calls().requests().pop().expect("the model was asked again");
+    assert_eq!(next.messages.last(), Some(&Message::user("be quick")), "behind the outcomes");
 }
 
 /// How often the last request says this.
@@ -316,19 +355,23 @@ fn n_said(calls: &Calls<ChatRequest>, what: &str) -> usize {
 
 #[test]
 fn a_message_that_was_taken_survives_the_process() {
-    let world = World::new(&[("look", 1)]);
-    process(async {
-        let runtime = runtime(world.journal.clone(), 1, 0).await;
-        let run = world.agent(&runtime).start("go").await.expect("accepted");
-        assert_eq!(runtime.steer(run.id(), "m1", "be quick").await, Ok(()));
-    });
-    world.next(2, async |runtime, run| {
-        // Whoever does not know whether it was taken sends it again.
-        assert_eq!(runtime.steer(run.id(), "m1", "be quick").await, Ok(()));
-        assert_eq!(text(&run).await, "1");
-        runtime.shutdown().await;
-    });
-    assert_eq!(n_said(&world.model.calls(), "be quick"), 1);
+    // Whoever does not know whether it was taken sends it again.
+    for is_sent_again in [false, true] {
+        let world = World::new(&[("look", 1)]);
+        process(async {
+            let runtime = runtime(world.journal.clone(), 1, 0).await;
+            let run = world.agent(&runtime).start("go").await.expect("accepted");
+            assert_eq!(runtime.steer(run.id(), "m1", "be quick").await, Ok(()));
+        });
+        world.next(2, async |runtime, run| {
+            if is_sent_again {
+                assert_eq!(runtime.steer(run.id(), "m1", "be quick").await, Ok(()));
+            }
+            assert_eq!(text(&run).await, "1");
+            runtime.shutdown().await;
+        });
+        assert_eq!(n_said(&world.model.calls(), "be quick"), 1, "{is_sent_again}");
+    }
 }
 
 #[test]
@@ -340,12 +383,13 @@ fn a_paused_run_begins_nothing_until_it_is_resumed_whatever_dies() {
         tokio::time::sleep(Duration::from_millis(500)).await;
         assert_eq!(runtime.pause(run.id()).await, Ok(()));
         tokio::time::sleep(Duration::from_secs(3_600)).await;
-        assert_eq!(world.model.calls().n_begun(), 1, "what was under way has ended");
+        let n_begun = (world.model.calls().n_begun(), world.looked.calls().n_begun());
+        assert_eq!(n_begun, (1, 0), "what was under way has ended");
     });
     for n_life in 2..8 {
         world.next(n_life, async |_, _| tokio::time::sleep(Duration::from_secs(600)).await);
     }
-    assert_eq!(world.model.calls().n_begun(), 1);
+    assert_eq!((world.model.calls().n_begun(), world.looked.calls().n_begun()), (1, 0));
     world.next(8, async |runtime, run| {
         assert_eq!(runtime.resume(run.id()).await, Ok(()));
         assert_eq!(text(&run).await, "1");

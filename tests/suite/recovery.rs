@@ -79,6 +79,17 @@ fn a_run_is_journalled_before_anybody_is_told_that_it_has_begun() {
         clerk.start("hello?").await.expect("accepted").id()
     });
     assert_eq!(unfinished(&journal), [run]);
+    let bound = |events: &[Event]| matches!(events[1], Event::RunBound { .. });
+    assert!(bound(&stored(&journal, run)), "it says whose it is");
+    let teams = MemoryJournal::new();
+    let team_run = process(async {
+        let runtime = runtime(teams.clone(), 1, 0).await;
+        let slow = ScriptedModel::answering(|_| ScriptedReply::hang(""));
+        let team = runtime.team().model(slow).source(crate::teams::docs()).start().await;
+        team.expect("the team starts").ask("Why?").await.expect("accepted").id()
+    });
+    assert_eq!(unfinished(&teams), [team_run]);
+    assert!(bound(&stored(&teams, team_run)), "it says whose it is");
     let outcome = process(async {
         let runtime = runtime(journal.clone(), 2, 1).await;
         let clerk = clerk(&runtime, &model, Budget::default());

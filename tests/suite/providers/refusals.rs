@@ -55,12 +55,18 @@ async fn fi01_one_refusal_holds_back_every_run_of_the_account() {
     assert_eq!((error.kind, error.retry_after), (ModelErrorKind::RateLimited, Some(20 * SECOND)));
     let caller = Caller { run: Some(RunId::from_bits(2)), ..Caller::default() };
     let asked = ask(&*second, ChatRequest { caller, ..request() });
+    let is_held_back = || {
+        let status = world.governor.status();
+        (status.n_waiting, status.n_in_flight) == (1, 0)
+    };
     let wait = async {
         // The time of the whole call, and the turn that it waits for.
         world.clock.until_asleep(2).await;
+        assert!(is_held_back(), "a request that is on its way is seen by nobody yet");
         world.clock.advance(19 * SECOND);
         tokio::task::yield_now().await;
-        assert_eq!(world.n_requests(), 1, "the account is still held back");
+        assert!(is_held_back(), "the account is still held back");
+        assert_eq!(world.n_requests(), 1);
         // The account lets its callers in again one by one, within two seconds.
         world.clock.advance(3 * SECOND);
         std::future::pending::<()>().await;

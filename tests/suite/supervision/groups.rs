@@ -94,6 +94,8 @@ async fn sup_d08_two_deaths_in_the_same_instant_are_one_round_each_counted_once(
             assert_eq!(child.state, ChildState::Running, "{strategy:?} {}", child.id);
             assert!(child.n_restarts <= 1, "{strategy:?} {}", child.id);
         }
+        // A supervisor that gave up would be back with all its children.
+        assert_eq!(stage.seen("tree").await.map(|tree| tree.n_restarts), Some(0), "{strategy:?}");
         stage.end().await;
     }
 }

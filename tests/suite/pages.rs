@@ -5,9 +5,10 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use greenroom_core::recovery::RecoverySpec;
-use greenroom_core::supervision::ChildSpec;
+use greenroom_core::supervision::{ChildSpec, Strategy, SupervisorSpec};
 use greenroom_core::tool::tool;
 use greenroom_models::Extractive;
 use greenroom_models::resilience::{Governor, GovernorSpec, ResilienceSpec, resilient};
@@ -44,6 +45,20 @@ async fn a_raw_actor_is_a_child() {
         Ok::<_, greenroom_core::supervision::AdminError>(())
     };
     assert_eq!(started.await, Ok(()));
+    end(runtime).await;
+}
+
+/// The durable supervisor of the same page.
+#[tokio::test(start_paused = true)]
+async fn a_supervisor_counts_beyond_its_process() {
+    let runtime = runtime().await;
+    let (hour, children) = (Duration::from_secs(3600), Vec::new());
+    let started = async {
+        let spec = SupervisorSpec::new(Strategy::OneForAll).intensity(5, hour).durable();
+        let feeds = runtime.supervise("feeds", spec, children).await?;
+        Ok::<_, greenroom_core::supervision::AdminError>(feeds)
+    };
+    assert!(started.await.is_ok());
     end(runtime).await;
 }
 

@@ -8,6 +8,7 @@ mod delivery;
 mod effects;
 mod ending;
 mod groups;
+mod lasting;
 mod limits;
 mod restarts;
 mod starting;

@@ -75,6 +75,22 @@
 //! | all significant | nothing | the supervisor stops |
 
 //!
+//! # What outlives the process
+//!
+//! A supervisor whose spec is [`durable`](SupervisorSpec::durable) counts restarts beyond its process. It is
+//! told of those before by [`Event::Recalled`], and says with [`Command::Count`] which are to be stored.
+//!
+//! | what happens | counts as |
+//! |---|---|
+//! | a child is restarted, or does not start again | a restart, as ever; it is stored before anything is done about it |
+//! | the process dies, and the supervisor is back | one more restart, of the supervisor itself |
+//! | the supervisor ends by itself or is asked to, and is back | nothing; its restarts still count |
+//! | it is back, and that was one restart too many | nothing: its start fails with [`ExitReason::IntensityExceeded`] until the window has moved on |
+//!
+//! So a loop of crashes and boots comes to the same end as one of crashes. It also means that a supervisor
+//! which gave up and is started again has no restart left before its window has moved on; one that is not
+//! durable begins anew, as in OTP.
+//!
 //! # Where it differs from OTP
 //!
 //! - Escalation ends with [`ExitReason::IntensityExceeded`], an abnormal reason, not with `shutdown`.
@@ -88,6 +104,7 @@
 
 mod backoff;
 mod exit;
+mod history;
 mod intensity;
 mod machine;
 mod protocol;
@@ -96,6 +113,7 @@ mod table;
 
 pub use backoff::Backoff;
 pub use exit::{Detail, ExitReason};
+pub use history::{Counted, History};
 pub use intensity::Intensity;
 pub use machine::{ChildOverview, Machine, Overview};
 pub use protocol::{

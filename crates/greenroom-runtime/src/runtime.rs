@@ -35,7 +35,9 @@ use crate::inspect::registry::Registry;
 use crate::pool::{self, Job, Pool, PoolStartError};
 use crate::runtime::error::StartError;
 use crate::runtime::tasks::Tasks;
-use crate::supervisor::{AgentStart, Observer, OnClosed, Start, SupervisorRef, SupervisorStart};
+use crate::supervisor::{
+    AgentStart, Archive, Observer, OnClosed, Start, SupervisorRef, SupervisorStart,
+};
 use crate::team::TeamBuilder;
 
 use builder::subtree;
@@ -191,11 +193,14 @@ impl Runtime {
         self.inner.team.clone()
     }
 
-    /// Starts a supervisor of the application's own below the team's.
+    /// Starts a supervisor of the application's own below the team's. One whose spec is
+    /// [`durable`](SupervisorSpec::durable) goes on counting restarts where the process before left off.
     ///
     /// # Errors
     ///
-    /// As in the table at [`greenroom_core::supervision`].
+    /// As in the table at [`greenroom_core::supervision`]; a start that fails with
+    /// [`IntensityExceeded`](ExitReason::IntensityExceeded) when the processes of a durable one have died too
+    /// often.
     pub async fn supervise(
         &self,
         id: impl Into<AgentId>,
@@ -204,8 +209,10 @@ impl Runtime {
     ) -> Result<SupervisorRef, AdminError> {
         spec.check(&children.iter().map(|(child, _)| child.clone()).collect::<Vec<_>>())?;
         let handle = SupervisorRef::new(id.into());
+        let (journal, clock) = (self.journal(), self.clock());
         let start = SupervisorStart {
             handle: handle.clone(),
+            archive: spec.durable.then_some(Archive { journal, clock }),
             spec,
             children,
             tasks: self.inner.tasks.clone(),
@@ -321,6 +328,7 @@ impl Runtime {
             children: children.collect(),
             tasks: tasks.clone(),
             observer: Arc::clone(&observer),
+            archive: None,
             seed: self.next_random(),
             on_closed: Some(on_closed),
         };

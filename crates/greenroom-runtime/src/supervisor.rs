@@ -1,10 +1,12 @@
 //! The supervisor as a ractor actor: it performs what the machine in core decides, and decides nothing.
 //!
 //! It never awaits a child: starting happens in a task that reports back, stopping is a signal and a
-//! timer. So it answers while a child hangs in its start or waits in backoff.
+//! timer. So it answers while a child hangs in its start or waits in backoff, and while the journal takes its
+//! time with what a durable one has counted.
 
 mod child;
 mod drain;
+mod memory;
 mod message;
 mod shell;
 mod start;
@@ -29,6 +31,7 @@ pub use drain::Drained;
 
 pub use start::{Ignored, RactorChild, Start, StartFuture, Subject};
 
+pub(crate) use memory::Archive;
 pub(crate) use message::{Look, SupervisorMessage};
 pub(crate) use shell::SupervisorShell;
 pub(crate) use start::{AgentStart, Inside, OnClosed, SupervisorStart, start_reason};

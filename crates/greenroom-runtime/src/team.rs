@@ -183,6 +183,7 @@ impl Team {
             children: Vec::new(),
             tasks: self.crew.runtime.tasks().clone(),
             observer: observer(shared, self.crew.runtime.observer()),
+            archive: None,
             seed: shared.id.bits() as u64,
             on_closed: Some(self.closes(shared)),
         };

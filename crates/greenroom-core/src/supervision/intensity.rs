@@ -50,6 +50,7 @@ impl Default for Intensity {
 #[derive(Debug, Clone)]
 pub(super) struct Window {
     limit: Intensity,
+    /// Their times, each later by one period than it was: so there is room for those before time began.
     restarts: VecDeque<Duration>,
 }
 
@@ -63,22 +64,38 @@ impl Window {
     /// OTP's rule (`add_restart`): a restart that is exactly one period old still counts.
     pub(super) fn admit(&mut self, now: Duration) -> bool {
         let limit = self.limit;
+        let now = now.saturating_add(limit.period);
         let is_old = |restart: &Duration| now.saturating_sub(*restart) > limit.period;
         while self.restarts.front().is_some_and(is_old) {
             self.restarts.pop_front();
         }
-        if self.restarts.len() > limit.restarts_max as usize {
+        if self.is_exceeded() {
             return false;
         }
         self.restarts.push_back(now);
-        self.restarts.len() <= limit.restarts_max as usize
+        !self.is_exceeded()
     }
-}
 
-impl Window {
+    /// Counts a restart that was so long ago, in another life. They come oldest first.
+    pub(super) fn recall(&mut self, now: Duration, ago: Duration) {
+        let limit = self.limit;
+        if ago <= limit.period {
+            self.restarts.push_back(now.saturating_add(limit.period - ago));
+        }
+        if self.restarts.len() > limit.restarts_max as usize + 1 {
+            self.restarts.pop_front();
+        }
+    }
+
+    /// Whether the last restart that was counted was one too many.
+    pub(super) fn is_exceeded(&self) -> bool {
+        self.restarts.len() > self.limit.restarts_max as usize
+    }
+
     /// How many restarts would be allowed if they all came at `now`.
     pub(super) fn n_left(&self, now: Duration) -> u32 {
         let limit = self.limit;
+        let now = now.saturating_add(limit.period);
         let is_recent = |restart: &&Duration| now.saturating_sub(**restart) <= limit.period;
         let n_recent = self.restarts.iter().filter(is_recent).count();
         limit.restarts_max.saturating_sub(u32::try_from(n_recent).unwrap_or(u32::MAX))
@@ -135,6 +152,30 @@ mod tests {
         assert_eq!(left(&window), [2; 4]);
         assert!(window.admit(at(0)) && window.admit(at(500)) && !window.admit(at(600)));
         assert_eq!(left(&window), [0, 0, 0, 1]);
+    }
+
+    /// A window that is given back what it had counted goes on as if nothing had happened.
+    #[test]
+    fn sup_e07_what_was_counted_before_time_began_counts_and_grows_old() {
+        let at = Duration::from_millis;
+        let recalled = |ages: &[u64]| {
+            let mut window = Window::new(Intensity::new(2, Duration::from_secs(1)));
+            ages.iter().for_each(|ago| window.recall(at(5), at(*ago)));
+            window
+        };
+        let admits = |ages: &[u64], now| recalled(ages).admit(at(now));
+        assert!(admits(&[900], 5) && !admits(&[900, 100], 5));
+        assert!(!admits(&[1000, 100], 5) && admits(&[1000, 100], 6), "its edge counts");
+        assert!(admits(&[1001, 100], 5), "what is too old is not taken");
+        assert!(!admits(&[0, 0], 5 + 1000) && admits(&[0, 0], 5 + 1001));
+        let left = [5, 105, 106, 905, 906].map(|now| recalled(&[900, 100]).n_left(at(now)));
+        assert_eq!(left, [0, 0, 1, 1, 2]);
+        // A limit that was lowered since: the newest are kept.
+        let kept = recalled(&[900, 800, 700, 600, 500]).restarts;
+        assert_eq!(kept, [700, 600, 500].map(|ago| at(5 + 1000 - ago)));
+        let mut longest = Window::new(Intensity::new(1, Duration::from_secs(u64::MAX)));
+        longest.recall(at(5), Duration::from_secs(u64::MAX));
+        assert!(!longest.admit(at(5)), "a window without end has one restart in it");
     }
 
     #[test]

@@ -8,6 +8,7 @@
 mod admin;
 mod children;
 mod closing;
+mod memory;
 mod overview;
 mod round;
 
@@ -36,6 +37,8 @@ pub struct Machine {
     /// The ordered start or restart that is under way.
     round: Option<Round>,
     window: Window,
+    /// How long before time began children of these names were restarted, against limits of their own.
+    past_of_children: BTreeMap<AgentId, Vec<Duration>>,
     chance: Chance,
     timers: BTreeMap<TimerId, Armed>,
     timer_next: u64,
@@ -84,6 +87,7 @@ impl Machine {
         }
         Ok(Self {
             window: Window::new(spec.intensity),
+            past_of_children: BTreeMap::new(),
             chance: Chance::new(seed),
             spec,
             table,
@@ -108,6 +112,7 @@ impl Machine {
                 self.reply(request, Err(AdminError::ShuttingDown));
             }
             (_, Phase::Closed) => {}
+            (Event::Recalled { past, returned }, _) => self.recall(past, returned),
             (Event::Start, _) => self.begin(),
             (Event::Started { key, generation }, _) => self.child_started(key, generation),
             (Event::Ignored { key, generation }, _) => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ids::AgentId;
-use crate::supervision::{AutoShutdown, ChildSpec, ExitReason, SpecError};
+use crate::supervision::{AutoShutdown, ChildSpec, Counted, ExitReason, SpecError};
 
 /// One insertion of a child spec. A child that is deleted and added again gets another key, never an
 /// old one; keys rise in start order. The children a supervisor starts with have the keys 0, 1, 2, …
@@ -65,6 +65,13 @@ impl From<ChildKey> for Target {
 /// another generation, or twice, is ignored.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
+    /// What a durable supervisor had counted before. It comes first, and to no other supervisor.
+    Recalled {
+        /// The restarts, each with how long ago it was, the oldest first.
+        past: Vec<(Counted, Duration)>,
+        /// The supervisor's own name, when its process has died since. That is one of the restarts.
+        returned: Option<AgentId>,
+    },
     /// The supervisor begins: its initial children are to be started.
     Start,
     /// The child is up.
@@ -158,6 +165,8 @@ pub enum Command {
         /// The child.
         key: ChildKey,
     },
+    /// A durable supervisor has counted a restart: it is to be stored before anything that follows.
+    Count(Counted),
     /// Start an incarnation.
     Spawn {
         /// The child.

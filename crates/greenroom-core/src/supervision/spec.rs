@@ -200,6 +200,8 @@ pub struct SupervisorSpec {
     pub children_max: usize,
     /// How long a killed child may take to be gone before it is abandoned. Default five seconds.
     pub kill_grace: Duration,
+    /// Whether restarts are counted beyond the process. Default no.
+    pub durable: bool,
 }
 
 impl SupervisorSpec {
@@ -212,6 +214,7 @@ impl SupervisorSpec {
             dynamic: false,
             children_max: 1_000_000,
             kill_grace: Duration::from_secs(5),
+            durable: false,
         }
     }
 
@@ -241,6 +244,14 @@ impl SupervisorSpec {
     /// The same supervisor, abandoning killed children after this time.
     pub fn kill_grace(mut self, kill_grace: Duration) -> Self {
         self.kill_grace = kill_grace;
+        self
+    }
+
+    /// The same supervisor, whose restarts count beyond its process, so that no loop of crashes and boots
+    /// resets them. What counts is at [`crate::supervision`]; it is kept in the journal, under the
+    /// supervisor's name.
+    pub fn durable(mut self) -> Self {
+        self.durable = true;
         self
     }
 

@@ -3,6 +3,7 @@
 mod admin;
 mod chaos;
 mod failing;
+mod lasting;
 mod otp;
 mod overview;
 mod scale;

@@ -94,6 +94,7 @@ where
             of_all(supervisor, event);
             told.observe(event);
         }),
+        archive: None,
         seed,
         on_closed: None,
     };
@@ -113,6 +114,7 @@ where
         children: vec![(workers_spec, Arc::new(workers)), (ChildSpec::worker(id), Arc::new(start))],
         tasks,
         observer: runtime.observer(),
+        archive: None,
         seed,
         on_closed: None,
     }

@@ -150,6 +150,7 @@ impl RuntimeBuilder {
             children,
             tasks: tasks.clone(),
             observer: Arc::clone(&observer),
+            archive: None,
             seed,
             on_closed: None,
         };
@@ -238,6 +239,7 @@ pub(super) fn subtree(
         children: Vec::new(),
         tasks: tasks.clone(),
         observer: Arc::clone(observer),
+        archive: None,
         seed,
         on_closed: None,
     };

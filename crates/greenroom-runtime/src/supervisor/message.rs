@@ -9,6 +9,7 @@ use greenroom_core::supervision::{
 use ractor::ActorCell;
 use tokio::sync::oneshot;
 
+use super::memory::{Archive, Kept};
 use super::start::{Ignored, Subject};
 use super::{Children, Observer, Start, SupervisorRef};
 use crate::runtime::tasks::Tasks;
@@ -29,6 +30,8 @@ pub(crate) enum SupervisorMessage {
     },
     TimerFired(TimerId),
     Shutdown(ExitReason),
+    /// What was to be stored is, or will not be.
+    Kept(Kept),
 }
 
 impl SupervisorMessage {
@@ -54,6 +57,7 @@ pub(crate) struct SupervisorArgs {
     pub(super) children: Children,
     pub(super) tasks: Tasks,
     pub(super) observer: Observer,
+    pub(super) archive: Option<Archive>,
     pub(super) seed: u64,
     pub(super) ready: oneshot::Sender<Result<(), ExitReason>>,
 }

@@ -1,10 +1,11 @@
 //! The ractor side of a supervisor.
 
+mod due;
 mod show;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use greenroom_core::ids::AgentId;
 use greenroom_core::supervision::{
     Admin, AdminError, ChildKey, ChildState, Command, Done, Event, ExitReason, Fact, Generation,
     Machine, RequestId, Target, TimerId,
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::child::{Child, guarded, informed};
+use super::memory::Memory;
 use super::message::{SupervisorArgs, SupervisorMessage};
 use super::start::{Ignored, exit_reason};
 use super::{Observer, Start, SupervisorRef, Table};
@@ -23,6 +25,7 @@ use crate::actor::effect::unwound;
 use crate::actor::shell::{Ended, SHUT_DOWN};
 use crate::runtime::census::CountedActor;
 use crate::runtime::tasks::Tasks;
+use due::Due;
 
 /// The actor; what it knows is in [`State`].
 #[derive(Debug)]
@@ -43,8 +46,10 @@ pub(crate) struct State {
     n_spawning: usize,
     timers: Table<TimerId, AbortOnDropHandle<()>>,
     replies: Table<RequestId, oneshot::Sender<Result<Done, AdminError>>>,
-    /// The child that a request being answered wants to add.
-    offered: Option<(AgentId, Arc<dyn Start>)>,
+    /// What is not done yet, and whether it waits for the journal.
+    due: VecDeque<Due>,
+    is_storing: bool,
+    memory: Option<Memory>,
     n_requests: u64,
     /// The first keys belong to the children that the supervisor starts with.
     n_initial: u64,
@@ -64,7 +69,11 @@ impl Actor for SupervisorShell {
         args: SupervisorArgs,
     ) -> Result<State, ActorProcessingErr> {
         let specs = args.children.iter().map(|(spec, _)| spec.clone()).collect();
-        let machine = Machine::new(args.spec, specs, args.seed)?;
+        let mut machine = Machine::new(args.spec, specs, args.seed)?;
+        let memory = match args.archive {
+            Some(archive) => Some(Memory::recall(archive, args.handle.id(), &mut machine).await?),
+            None => None,
+        };
         let children = args.children.into_iter().map(|(spec, start)| Child::new(spec.id, start));
         let children: Table<_, _> = (0..).map(ChildKey).zip(children).collect();
         let n_initial = children.len() as u64;
@@ -84,7 +93,9 @@ impl Actor for SupervisorShell {
             n_spawning: 0,
             timers: Table::default(),
             replies: Table::default(),
-            offered: None,
+            due: VecDeque::new(),
+            is_storing: false,
+            memory,
             n_requests: 0,
             n_initial,
             is_ending: false,
@@ -111,12 +122,11 @@ impl Actor for SupervisorShell {
                 state.n_requests += 1;
                 let request = RequestId(state.n_requests);
                 state.replies.insert(request, reply);
-                state.offered = match (&admin, start) {
+                let offered = match (&admin, start) {
                     (Admin::StartChild(spec), Some(start)) => Some((spec.id.clone(), start)),
                     _ => None,
                 };
-                state.on(Event::Admin { request, admin })?;
-                state.offered = None;
+                state.on_offer(Event::Admin { request, admin }, offered)?;
             }
             SupervisorMessage::WhichChildren(reply) => {
                 let _ = reply.send(state.machine.which_children());
@@ -130,6 +140,7 @@ impl Actor for SupervisorShell {
                 state.on(Event::TimerFired(timer))?;
             }
             SupervisorMessage::Shutdown(reason) => state.on(Event::Shutdown { reason })?,
+            SupervisorMessage::Kept(kept) => state.kept(kept)?,
         }
         Ok(())
     }
@@ -151,28 +162,6 @@ impl Actor for SupervisorShell {
 }
 
 impl State {
-    /// Tells the machine and does what it says. An error ends the supervisor.
-    fn on(&mut self, event: Event) -> Result<(), Ended> {
-        let mut exit = None;
-        self.is_ending |= matches!(event, Event::Shutdown { .. });
-        let mut settled: Vec<_> = self.ended_by(&event).into_iter().collect();
-        let commands = self.machine.on(self.origin.elapsed(), event);
-        for command in commands {
-            match command {
-                Command::Exit(reason) => exit = Some(reason),
-                Command::Forget { key } => {
-                    self.forget(key);
-                    settled.push((key, ExitReason::Shutdown));
-                }
-                command => self.perform(command),
-            }
-        }
-        for (key, reason) in settled {
-            self.close_if_over(key, &reason);
-        }
-        exit.map_or(Ok(()), |reason| self.exit(reason))
-    }
-
     /// The child that an event may be the end of, with the reason. A request to stop one that is not up
     /// is the only news of its end.
     fn ended_by(&self, event: &Event) -> Option<(ChildKey, ExitReason)> {
@@ -196,11 +185,6 @@ impl State {
             Command::Ready => {
                 if let Some(ready) = self.ready.take() {
                     let _ = ready.send(Ok(()));
-                }
-            }
-            Command::Keep { key, .. } => {
-                if let Some((id, start)) = self.offered.take() {
-                    self.children.insert(key, Child::new(id, start));
                 }
             }
             Command::Spawn { key, generation } => self.spawn(key, generation),
@@ -238,7 +222,11 @@ impl State {
                 self.is_ending |= matches!(event.fact, Fact::Escalated | Fact::AutoShutdown);
                 self.report(&event);
             }
-            Command::Forget { .. } | Command::Exit(_) => {}
+            // These are done where they have their place among the others.
+            Command::Keep { .. }
+            | Command::Forget { .. }
+            | Command::Count(_)
+            | Command::Exit(_) => {}
         }
     }
 

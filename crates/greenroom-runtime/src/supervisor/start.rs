@@ -12,6 +12,7 @@ use ractor::{Actor as _, ActorCell, ActorProcessingErr, ActorRef, SpawnErr};
 use tokio::sync::oneshot;
 
 use super::child::guarded;
+use super::memory::Archive;
 use super::message::{SupervisorArgs, SupervisorMessage};
 use super::shell::SupervisorShell;
 use super::{Children, Observer, SupervisorRef};
@@ -157,6 +158,8 @@ pub(crate) struct SupervisorStart {
     pub(crate) children: Children,
     pub(crate) tasks: Tasks,
     pub(crate) observer: Observer,
+    /// Where it keeps what it has counted, when it is durable.
+    pub(crate) archive: Option<Archive>,
     pub(crate) seed: u64,
     pub(crate) on_closed: Option<OnClosed>,
 }
@@ -169,6 +172,7 @@ impl SupervisorStart {
             children: self.children.clone(),
             tasks: self.tasks.clone(),
             observer: Arc::clone(&self.observer),
+            archive: self.archive.clone(),
             seed: self.seed,
             ready,
         }

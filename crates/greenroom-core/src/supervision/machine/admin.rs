@@ -47,6 +47,7 @@ impl Machine {
             return Err(AdminError::MaxChildren { children_max });
         }
         let key = self.table.insert(spec, Some(StartRequest { id: request, is_new: true }));
+        self.recall_child(key);
         self.out.push(Command::Keep { key, request });
         self.start_in_turn(key);
         Ok(None)

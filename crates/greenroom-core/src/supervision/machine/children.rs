@@ -165,7 +165,9 @@ impl Machine {
         let now = self.now;
         let own = self.table.edit(key, |child| child.window.as_mut().map(|own| own.admit(now)));
         let own = own.flatten();
-        if own.unwrap_or_else(|| self.window.admit(now)) {
+        let is_allowed = own.unwrap_or_else(|| self.window.admit(now));
+        self.count(key, own.is_some());
+        if is_allowed {
             let delay = self.delay(key);
             self.report(key, Fact::Restarting { after: delay });
             match self.spec.strategy {

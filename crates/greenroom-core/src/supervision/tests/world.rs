@@ -64,6 +64,7 @@ pub(super) struct World {
     pub(super) exit: Option<ExitReason>,
     pub(super) is_ready: bool,
     pub(super) arms: Vec<Duration>,
+    pub(super) counted: Vec<(Duration, Counted)>,
     behaviours: BTreeMap<AgentId, Behaviour>,
     queue: BTreeMap<(Duration, u64), Event>,
     queue_next: u64,
@@ -88,6 +89,7 @@ impl World {
             exit: None,
             is_ready: false,
             arms: Vec::new(),
+            counted: Vec::new(),
             behaviours: BTreeMap::new(),
             queue: BTreeMap::new(),
             queue_next: 0,
@@ -338,6 +340,10 @@ impl World {
                 assert!(self.ids.insert(key, id).is_none(), "{key:?} used twice");
             }
             Command::Forget { key } => assert!(self.forgotten.insert(key), "forgotten twice"),
+            Command::Count(counted) => {
+                self.trace.push(format!("#{}", counted.child));
+                self.counted.push((self.now, counted));
+            }
             Command::Spawn { key, generation } => self.spawn(key, generation),
             Command::AbortSpawn { key, generation } => self.abort(key, generation),
             Command::Stop { key, generation } => self.stop(key, generation),

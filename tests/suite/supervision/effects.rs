@@ -235,7 +235,11 @@ async fn sup_k02_blocking_work_stalls_neither_its_actor_nor_a_sibling() {
     let blocked = Arc::new(std::sync::Mutex::new(blocked));
     bench.run(move |context| {
         let blocked = Arc::clone(&blocked);
-        let work = move || blocked.lock().expect("no test panics here").recv().unwrap_or(0);
+        // It ends by itself, so that the test fails when somebody is stalled, and does not hang.
+        let work = move || {
+            let blocked = blocked.lock().expect("no test panics here");
+            blocked.recv_timeout(10 * SECOND).unwrap_or(0)
+        };
         context.blocking("blocks", HOUR, work, |result| Message::Got("blocks", result));
     });
     for _ in 0..100 {

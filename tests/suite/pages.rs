@@ -11,7 +11,9 @@ use greenroom_core::recovery::RecoverySpec;
 use greenroom_core::supervision::{ChildSpec, Strategy, SupervisorSpec};
 use greenroom_core::tool::tool;
 use greenroom_models::Extractive;
+use greenroom_models::http::{Providers, Settings};
 use greenroom_models::resilience::{Governor, GovernorSpec, ResilienceSpec, resilient};
+use greenroom_retrieval::{Corpus, CorpusOptions, Embedding};
 use greenroom_runtime::{RactorChild, SystemClock};
 use greenroom_testkit::{ScriptedModel, ScriptedReply, ScriptedTool};
 use ractor::{ActorProcessingErr, ActorRef};
@@ -88,6 +90,19 @@ async fn an_agent_recovers_its_runs() {
     };
     assert!(recovered.await.expect("a round ends").resumed.is_empty());
     end(runtime).await;
+}
+
+/// The vectors of the page on retrieval. Nobody is asked: the call would leave this machine.
+#[expect(dead_code, reason = "it is compiled, and would cost money if it were run")]
+async fn a_corpus_has_vectors() -> Result<(), Box<dyn Error>> {
+    let settings = Settings::new().with_key("openai", "sk-…");
+    let embedder = Providers::new(settings)?.embedder("openai:text-embedding-3-small")?;
+    let options =
+        CorpusOptions::new(["docs"]).store_dir(".cache").embedding(Embedding::new(embedder));
+    let corpus = Corpus::open(options).await?;
+    let n_embedded = corpus.report().n_embedded;
+    assert!(n_embedded > 0);
+    Ok(())
 }
 
 #[derive(serde::Deserialize, schemars::JsonSchema)]
@@ -178,11 +193,13 @@ fn every_link_between_pages_leads_somewhere() {
     assert!(n_links > 20, "{n_links}");
 }
 
-/// The tests that the pages name exist: as `module::test` of this suite.
+/// The tests that the pages name exist: as `module::test` of this suite or of retrieval's.
 #[test]
 fn every_test_that_a_page_names_exists() {
     let mut tests = BTreeSet::new();
-    collect_tests(&Path::new(ROOT).join("tests/suite"), &mut tests);
+    for suite in ["tests/suite", "crates/greenroom-retrieval/tests/retrieval"] {
+        collect_tests(&Path::new(ROOT).join(suite), &mut tests);
+    }
     let mut n_named = 0;
     for page in ["README.md", "docs/semantics.md"] {
         let text = read(Path::new(ROOT).join(page));

@@ -5,6 +5,7 @@
 
 mod bodies;
 mod crowds;
+mod embedders;
 mod refusals;
 mod stalls;
 pub(crate) mod world;

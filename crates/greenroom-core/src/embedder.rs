@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::BoxFuture;
-use crate::budget::Usage;
+use crate::budget::{Price, Usage};
 use crate::model::ModelError;
 
 /// A model that turns texts into vectors.
@@ -18,6 +18,11 @@ use crate::model::ModelError;
 pub trait Embedder: Send + Sync + 'static {
     /// The model's name; vectors of two embedders of different names must not be compared.
     fn name(&self) -> &str;
+
+    /// What its tokens cost; `None` when that is not known. It has said so in the usage already.
+    fn price(&self) -> Option<Price> {
+        None
+    }
 
     /// Turns texts into vectors.
     ///
@@ -32,6 +37,10 @@ const _: fn(&dyn Embedder) = |_| {};
 impl<E: Embedder + ?Sized> Embedder for Arc<E> {
     fn name(&self) -> &str {
         (**self).name()
+    }
+
+    fn price(&self) -> Option<Price> {
+        (**self).price()
     }
 
     fn embed(&self, texts: Arc<[String]>) -> BoxFuture<'static, Result<Embeddings, ModelError>> {

@@ -3,13 +3,17 @@
 //! Fusion is here and not in `greenroom-retrieval` because a retrieval agent fuses sources of any
 //! kind, and must not depend on one of them.
 
-use std::collections::HashMap;
+mod fusion;
+
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::BoxFuture;
+use crate::budget::Usage;
+
+pub use fusion::{Fused, RRF_K, fuse, reciprocal_rank};
 
 /// A source of passages: an index of files, a database, a search service.
 pub trait Retriever: Send + Sync + 'static {
@@ -25,6 +29,17 @@ pub trait Retriever: Send + Sync + 'static {
     ///
     /// [`RetrieveError`] when the source cannot be searched. No match is an empty list, not an error.
     fn search(&self, query: Query) -> BoxFuture<'static, Result<Vec<Passage>, RetrieveError>>;
+
+    /// The same search, with what it cost and what it had to do without. A source that asks no model has
+    /// nothing to add, which is what this says unless it is written anew.
+    ///
+    /// # Errors
+    ///
+    /// As [`search`](Self::search).
+    fn find(&self, query: Query) -> BoxFuture<'static, Result<Found, RetrieveError>> {
+        let search = self.search(query);
+        Box::pin(async move { Ok(Found { passages: search.await?, ..Found::default() }) })
+    }
 }
 
 const _: fn(&dyn Retriever) = |_| {};
@@ -41,6 +56,30 @@ impl<R: Retriever + ?Sized> Retriever for Arc<R> {
     fn search(&self, query: Query) -> BoxFuture<'static, Result<Vec<Passage>, RetrieveError>> {
         (**self).search(query)
     }
+
+    fn find(&self, query: Query) -> BoxFuture<'static, Result<Found, RetrieveError>> {
+        (**self).find(query)
+    }
+}
+
+/// What a search found, and what it cost.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Found {
+    /// The passages, best first.
+    pub passages: Vec<Passage>,
+    /// What was asked of a model on the way, when anything was.
+    pub cost: Option<SearchCost>,
+    /// What the search had to do without, although it answered.
+    pub without: Option<RetrieveError>,
+}
+
+/// What a search asked of a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SearchCost {
+    /// The model, as it is named.
+    pub model: String,
+    /// What it used.
+    pub usage: Usage,
 }
 
 /// What is looked for.
@@ -84,6 +123,18 @@ pub struct Passage {
     /// Where the same text stands as well, when near-duplicates were merged into this passage.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also_at: Vec<Location>,
+    /// Where two rankings had the passage, when it was found by both words and vectors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranks: Option<Ranks>,
+}
+
+/// The places of a passage in the rankings that were fused, counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ranks {
+    /// Its place by words; `None` when that ranking does not have it.
+    pub words: Option<u32>,
+    /// Its place by vectors; `None` when that ranking does not have it.
+    pub vectors: Option<u32>,
 }
 
 impl Passage {
@@ -145,68 +196,4 @@ pub enum RetrieveErrorKind {
     Timeout,
     /// The stored index is damaged.
     Corrupt,
-}
-
-/// The constant of reciprocal rank fusion.
-///
-/// Source: Cormack, Clarke and Büttcher, "Reciprocal Rank Fusion outperforms Condorcet and individual
-/// Rank Learning Methods", SIGIR 2009, where 60 was fixed in a pilot study.
-pub const RRF_K: f32 = 60.0;
-
-/// Fuses rankings by reciprocal rank: a passage scores the sum of `1 / (60 + rank)` over the rankings
-/// that contain it, with ranks counted from 1. The scores of the inputs are not compared.
-///
-/// Two passages are the same when source and lines are. Ties keep the order of first appearance.
-#[must_use]
-pub fn fuse(rankings: Vec<Vec<Passage>>, top_k: usize) -> Vec<Passage> {
-    let mut places: HashMap<Location, usize> = HashMap::new();
-    let mut fused: Vec<Passage> = Vec::new();
-    for ranking in rankings {
-        for (i, mut passage) in ranking.into_iter().enumerate() {
-            let share = 1.0 / (RRF_K + i as f32 + 1.0);
-            match places.get(&passage.location()) {
-                Some(&place) => fused[place].score += share,
-                None => {
-                    places.insert(passage.location(), fused.len());
-                    passage.score = share;
-                    fused.push(passage);
-                }
-            }
-        }
-    }
-    fused.sort_by(|left, right| right.score.total_cmp(&left.score));
-    fused.truncate(top_k);
-    fused
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn passage(source: &str) -> Passage {
-        Passage {
-            source: source.into(),
-            start_line: 1,
-            end_line: 2,
-            heading: Vec::new(),
-            score: 99.0,
-            text: String::new(),
-            also_at: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn a_passage_that_two_sources_rank_beats_one_that_a_single_source_ranks_first() {
-        let fused = fuse(
-            vec![
-                vec![passage("first-of-one"), passage("in-both")],
-                vec![passage("other"), passage("in-both")],
-            ],
-            2,
-        );
-        let order: Vec<_> = fused.iter().map(|p| p.source.as_str()).collect();
-        assert_eq!(order, ["in-both", "first-of-one"]);
-        assert!((fused[0].score - 2.0 / 62.0).abs() < 1e-6);
-        assert!((fused[1].score - 1.0 / 61.0).abs() < 1e-6);
-    }
 }

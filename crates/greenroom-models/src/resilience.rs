@@ -32,6 +32,10 @@
 //!    to decide before a call is sent, so what it counts is what is sent.
 //! 7. **[`Timed`]** is innermost: its timers run from when the call is sent. Time in the queue says
 //!    nothing about the provider, and a stalled stream must end where the breaker sees it.
+//!
+//! An embedder answers at once or not at all, so that one decorator does for it what is left of these:
+//! [`ResilientEmbedder`] keeps the time of the whole, makes tries again, and waits for its turn in the same
+//! governor as the models of the account.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +58,7 @@ macro_rules! debug_by_name {
 
 mod bounded;
 mod cached;
+mod embedder;
 mod fallback;
 mod governed;
 mod hedged;
@@ -63,6 +68,7 @@ mod timed;
 
 pub use bounded::Bounded;
 pub use cached::{CacheStats, Cached};
+pub use embedder::{EmbedderSpec, ResilientEmbedder};
 pub use fallback::{Fallback, FallbackStats};
 pub use governed::{Governed, Governor};
 pub use greenroom_core::resilience::{

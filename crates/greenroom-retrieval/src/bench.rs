@@ -129,7 +129,7 @@ impl Collection {
 
     /// The ids of the best documents: each by its best passage.
     fn rank(&self, query: &str, n: usize, options: &SearchOptions) -> io::Result<Vec<String>> {
-        let hits = self.engine.search(query, 2 * n, options).map_err(io::Error::other)?;
+        let hits = self.engine.search(query, 2 * n, options, None).map_err(io::Error::other)?;
         let mut ids: Vec<String> = Vec::new();
         for hit in hits {
             let paths = std::iter::once(hit.path).chain(hit.also_at.into_iter().map(|at| at.0));

@@ -8,16 +8,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use greenroom_core::BoxFuture;
 use greenroom_core::retriever::{
-    Location, Passage, Query, RetrieveError, RetrieveErrorKind, Retriever,
+    Found, Location, Passage, Query, Ranks, RetrieveError, RetrieveErrorKind, Retriever,
 };
 
+use crate::embedding::Embedding;
 use crate::error::{CorpusError, CorpusErrorKind};
 use crate::options::{CorpusOptions, SearchOptions};
 use crate::refresh::Refresh;
-use crate::report::{IngestReport, NoticeCode, Notices};
+use crate::report::{IngestReport, NoticeCode, Notices, Progress};
 use crate::search::{Engine, Hit};
-use crate::store::{Opened, Store};
-use crate::walk::{Found, Root, resolve, shown, walk};
+use crate::semantic::Semantic;
+use crate::store::{Opened, Shelf, Store};
+use crate::vectors::Fill;
+use crate::walk::{self, Root, resolve, shown, walk};
 
 /// The files under some directories, indexed and searchable. Clones share the index.
 ///
@@ -48,7 +51,8 @@ struct Inner {
     report: IngestReport,
     roots: Vec<Root>,
     options: SearchOptions,
-    engine: Engine,
+    engine: Arc<Engine>,
+    semantic: Option<Semantic>,
 }
 
 impl Corpus {
@@ -63,17 +67,30 @@ impl Corpus {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future stops ingest at the next file; the stored index stays as it was.
+    /// Dropping the future stops ingest at the next file; the stored index stays as it was. While passages are
+    /// embedded it cancels the requests; what has come of them is kept.
     pub async fn open(options: CorpusOptions) -> Result<Self, CorpusError> {
+        let _finish = Finish(options.progress.clone());
         let cancel = CancelOnDrop(Arc::new(AtomicBool::new(false)));
         let cancelled = Arc::clone(&cancel.0);
         // Ingest reads files and computes for seconds: it must not hold a thread that drives tasks.
         let work = tokio::task::spawn_blocking(move || open_blocking(options, &cancelled));
         let opened = work.await;
         drop(cancel);
-        opened.unwrap_or_else(|panic| {
-            Err(CorpusError::new(CorpusErrorKind::Index).because(io::Error::other(panic)))
-        })
+        let opened = opened.unwrap_or_else(|panic| Err(failed(panic)))?;
+        let inner = opened.with_vectors().await?;
+        for notice in &inner.report.notices {
+            tracing::debug!(code = notice.code.as_str(), count = notice.count, "{notice}");
+        }
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// How many searches went by words alone because their question could not be embedded, and why the last
+    /// one did.
+    #[must_use]
+    pub fn without_vectors(&self) -> (u64, Option<RetrieveError>) {
+        let semantic = self.inner.semantic.as_ref();
+        semantic.map(Semantic::without).unwrap_or_default()
     }
 
     /// What opening found and did.
@@ -102,34 +119,55 @@ impl Retriever for Corpus {
         &self.inner.description
     }
 
-    /// Searches on a thread for blocking work. Dropping the future discards the answer; the search
-    /// itself takes milliseconds and is not interrupted.
     fn search(&self, query: Query) -> BoxFuture<'static, Result<Vec<Passage>, RetrieveError>> {
+        let found = self.find(query);
+        Box::pin(async move { Ok(found.await?.passages) })
+    }
+
+    /// Searches on a thread for blocking work. Dropping the future discards the answer; the search
+    /// itself takes milliseconds and is not interrupted. A request for the vector of the question is
+    /// cancelled.
+    fn find(&self, query: Query) -> BoxFuture<'static, Result<Found, RetrieveError>> {
         let inner = Arc::clone(&self.inner);
         Box::pin(async move {
             let name = inner.name.clone();
+            let mut found = Found::default();
+            let vector = match &inner.semantic {
+                Some(semantic) => semantic.vector(&name, &query.text, &mut found).await?,
+                None => None,
+            };
             // A search computes for milliseconds and may wait for the disk behind a mapped file.
-            let work = tokio::task::spawn_blocking(move || inner.search(&query));
-            work.await.unwrap_or_else(|panic| {
+            let work = tokio::task::spawn_blocking(move || inner.search(&query, vector.as_deref()));
+            found.passages = work.await.unwrap_or_else(|panic| {
                 Err(RetrieveError {
                     kind: RetrieveErrorKind::Corrupt,
                     source_name: name,
                     message: panic.to_string(),
                 })
-            })
+            })?;
+            Ok(found)
         })
     }
 }
 
 impl Inner {
-    fn search(&self, query: &Query) -> Result<Vec<Passage>, RetrieveError> {
-        let hits = self.engine.search(&query.text, query.top_k, &self.options);
+    fn search(&self, query: &Query, vector: Option<&[f32]>) -> Result<Vec<Passage>, RetrieveError> {
+        let near = self.semantic.as_ref().zip(vector).map(|(semantic, vector)| {
+            self.engine.nearest(semantic.vectors(), vector, query.top_k, &self.options)
+        });
+        let hits = self.engine.search(&query.text, query.top_k, &self.options, near.as_deref());
         let hits = hits.map_err(|error| RetrieveError {
             kind: RetrieveErrorKind::Corrupt,
             source_name: self.name.clone(),
             message: error.to_string(),
         })?;
-        Ok(hits.into_iter().map(|hit| self.passage(hit)).collect())
+        let passages: Vec<_> = hits.into_iter().map(|hit| self.passage(hit)).collect();
+        for Passage { source, start_line, ranks, score, .. } in &passages {
+            if let Some(Ranks { words, vectors }) = ranks {
+                tracing::debug!(source, start_line, score, ?words, ?vectors, "found");
+            }
+        }
+        Ok(passages)
     }
 
     fn passage(&self, hit: Hit) -> Passage {
@@ -147,6 +185,7 @@ impl Inner {
             heading: hit.chunk.heading,
             score: hit.score,
             text: hit.chunk.text,
+            ranks: hit.ranks,
         }
     }
 }
@@ -160,15 +199,42 @@ impl Drop for CancelOnDrop {
     }
 }
 
-fn open_blocking(options: CorpusOptions, cancelled: &AtomicBool) -> Result<Corpus, CorpusError> {
-    let progress = options.progress.clone();
-    let opened = Ingest { options: &options, cancelled }.open();
-    progress.finish();
-    let (roots, engine, report) = opened?;
-    let description = options.description.unwrap_or_else(|| describe(&roots, &report));
-    let inner =
-        Inner { name: options.name, description, report, roots, options: options.search, engine };
-    Ok(Corpus { inner: Arc::new(inner) })
+/// Tells whoever watches that ingest is over, however it ended.
+struct Finish(Progress);
+
+impl Drop for Finish {
+    fn drop(&mut self) {
+        self.0.finish();
+    }
+}
+
+/// A corpus that can be searched by words.
+struct Indexed {
+    inner: Inner,
+    embedding: Option<Embedding>,
+    shelf: Shelf,
+    progress: Progress,
+}
+
+impl Indexed {
+    /// The same with vectors, where they are wanted and can be had.
+    async fn with_vectors(self) -> Result<Inner, CorpusError> {
+        let Self { mut inner, embedding, shelf, progress } = self;
+        let Some(embedding) = embedding else { return Ok(inner) };
+        let engine = Arc::clone(&inner.engine);
+        let fill = Fill { engine, embedding, shelf, progress };
+        inner.semantic = Semantic::open(fill, &mut inner.report).await?;
+        Ok(inner)
+    }
+}
+
+fn open_blocking(options: CorpusOptions, cancelled: &AtomicBool) -> Result<Indexed, CorpusError> {
+    let (roots, engine, shelf, report) = Ingest { options: &options, cancelled }.open()?;
+    let CorpusOptions { name, description, search: options, embedding, progress, .. } = options;
+    let description = description.unwrap_or_else(|| describe(&roots, &report));
+    let (engine, semantic) = (Arc::new(engine), None);
+    let inner = Inner { name, description, report, roots, options, engine, semantic };
+    Ok(Indexed { inner, embedding, shelf, progress })
 }
 
 /// One opening of a corpus.
@@ -178,7 +244,7 @@ struct Ingest<'a> {
 }
 
 impl Ingest<'_> {
-    fn open(&self) -> Result<(Vec<Root>, Engine, IngestReport), CorpusError> {
+    fn open(&self) -> Result<(Vec<Root>, Engine, Shelf, IngestReport), CorpusError> {
         let roots = resolve(&self.options.roots)?;
         let mut notices = Notices::default();
         let store = self.store(&roots, &mut notices);
@@ -193,10 +259,7 @@ impl Ingest<'_> {
         }
         let engine = Engine::open(&store.index).map_err(failed)?;
         report.notices = notices.into_vec();
-        for notice in &report.notices {
-            tracing::debug!(code = notice.code.as_str(), count = notice.count, "{notice}");
-        }
-        Ok((roots, engine, report))
+        Ok((roots, engine, store.shelf(), report))
     }
 
     /// The index on disk where that is wanted and possible; `None` for one in memory.
@@ -224,7 +287,7 @@ impl Ingest<'_> {
         &self,
         store: Option<Opened>,
         roots: &[Root],
-        found: &Found,
+        found: &walk::Found,
         notices: &mut Notices,
     ) -> Result<(Store, IngestReport), CorpusError> {
         let refresh = Refresh {

@@ -54,6 +54,7 @@ impl fmt::Display for CorpusError {
             CorpusErrorKind::Unreadable => "cannot be read",
             CorpusErrorKind::Empty => "nothing to index was found",
             CorpusErrorKind::Index => "the index could not be built",
+            CorpusErrorKind::Embedding => "its passages could not be embedded",
         };
         match &self.path {
             Some(path) => write!(f, "corpus {}: {what}", path.display()),
@@ -74,6 +75,9 @@ pub enum CorpusErrorKind {
     Empty,
     /// The index could not be built, not even in memory.
     Index,
+    /// The passages could not be embedded, and [`Embedding::strict`](crate::Embedding::strict) says that
+    /// they must be.
+    Embedding,
 }
 
 impl CorpusErrorKind {
@@ -85,6 +89,7 @@ impl CorpusErrorKind {
             Self::Unreadable => "GR0202",
             Self::Empty => "GR0203",
             Self::Index => "GR0204",
+            Self::Embedding => "GR0205",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::embedding::Embedding;
 use crate::report::Progress;
 
 /// The default limit on the size of a file, in bytes.
@@ -17,6 +18,7 @@ pub struct CorpusOptions {
     pub(crate) file_bytes_max: u64,
     pub(crate) search: SearchOptions,
     pub(crate) progress: Progress,
+    pub(crate) embedding: Option<Embedding>,
 }
 
 impl CorpusOptions {
@@ -32,6 +34,7 @@ impl CorpusOptions {
             file_bytes_max: FILE_BYTES_MAX,
             search: SearchOptions::default(),
             progress: Progress::default(),
+            embedding: None,
         }
     }
 
@@ -75,6 +78,13 @@ impl CorpusOptions {
     #[must_use]
     pub fn progress(mut self, progress: Progress) -> Self {
         self.progress = progress;
+        self
+    }
+
+    /// Searches by vectors besides words. The vectors are kept beside the index; by default there are none.
+    #[must_use]
+    pub fn embedding(mut self, embedding: Embedding) -> Self {
+        self.embedding = Some(embedding);
         self
     }
 }

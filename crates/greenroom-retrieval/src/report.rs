@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use greenroom_core::budget::Usage;
 use serde::{Deserialize, Serialize};
 
 /// What opening a corpus found and did.
@@ -23,6 +24,10 @@ pub struct IngestReport {
     pub n_removed: u64,
     /// The bytes that were read.
     pub bytes_read: u64,
+    /// The passages that were embedded, because they are new or have changed. Copies count once.
+    pub n_embedded: u64,
+    /// What embedding them cost.
+    pub embedding_usage: Usage,
     /// What was skipped or worked around, by code; at most one notice a code.
     pub notices: Vec<Notice>,
 }
@@ -34,7 +39,8 @@ pub struct Notice {
     pub code: NoticeCode,
     /// How many times it happened.
     pub count: u64,
-    /// The first paths it happened to, at most [`Notice::PATHS_MAX`], in the order of the walk.
+    /// The first paths it happened to, at most [`Notice::PATHS_MAX`], in the order of the walk; or what caused
+    /// it, when it did not happen to a path.
     pub paths: Vec<String>,
 }
 
@@ -81,6 +87,14 @@ pub enum NoticeCode {
     PathNotUtf8,
     /// A symbolic link inside a root was not followed.
     Symlink,
+    /// Passages could not be embedded; the corpus is searched by words alone.
+    NotEmbedded,
+    /// The stored vectors are another model's; all passages were embedded anew.
+    EmbedderChanged,
+    /// A question could not be embedded; it was searched for by words alone.
+    QueryNotEmbedded,
+    /// Stored vectors were damaged; their passages were embedded anew.
+    VectorsRebuilt,
 }
 
 impl NoticeCode {
@@ -98,6 +112,10 @@ impl NoticeCode {
             Self::IndexBusy => "GR0218",
             Self::PathNotUtf8 => "GR0219",
             Self::Symlink => "GR0220",
+            Self::NotEmbedded => "GR0221",
+            Self::EmbedderChanged => "GR0222",
+            Self::QueryNotEmbedded => "GR0223",
+            Self::VectorsRebuilt => "GR0224",
         }
     }
 
@@ -117,6 +135,10 @@ impl NoticeCode {
             Self::IndexBusy => "another process is updating the index; its last state is searched",
             Self::PathNotUtf8 => "files whose path is not UTF-8 were skipped",
             Self::Symlink => "symbolic links were not followed",
+            Self::NotEmbedded => "not all passages are embedded; search is by words alone",
+            Self::EmbedderChanged => "another embedding model; all passages are embedded anew",
+            Self::QueryNotEmbedded => "questions were not embedded; search was by words alone",
+            Self::VectorsRebuilt => "stored vectors were damaged; their passages are embedded anew",
         }
     }
 }
@@ -162,6 +184,8 @@ struct Counters {
     n_to_read: AtomicU64,
     n_read: AtomicU64,
     bytes_read: AtomicU64,
+    n_to_embed: AtomicU64,
+    n_embedded: AtomicU64,
     done: AtomicBool,
 }
 
@@ -177,6 +201,10 @@ pub struct ProgressSnapshot {
     pub n_read: u64,
     /// Bytes read.
     pub bytes_read: u64,
+    /// Passages that are to be embedded; known once the index is up to date, zero before.
+    pub n_to_embed: u64,
+    /// Passages of those that have been embedded.
+    pub n_embedded: u64,
     /// Whether ingest is over, well or badly.
     pub done: bool,
 }
@@ -191,6 +219,8 @@ impl Progress {
             n_to_read: counters.n_to_read.load(Ordering::Relaxed),
             n_read: counters.n_read.load(Ordering::Relaxed),
             bytes_read: counters.bytes_read.load(Ordering::Relaxed),
+            n_to_embed: counters.n_to_embed.load(Ordering::Relaxed),
+            n_embedded: counters.n_embedded.load(Ordering::Relaxed),
             done: counters.done.load(Ordering::Acquire),
         }
     }
@@ -209,6 +239,15 @@ impl Progress {
     pub(crate) fn read_file(&self, bytes: u64) {
         self.counters.n_read.fetch_add(1, Ordering::Relaxed);
         self.counters.bytes_read.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn will_embed(&self, n_passages: u64) {
+        self.counters.n_embedded.store(0, Ordering::Relaxed);
+        self.counters.n_to_embed.store(n_passages, Ordering::Relaxed);
+    }
+
+    pub(crate) fn embedded(&self, n_passages: u64) {
+        self.counters.n_embedded.fetch_add(n_passages, Ordering::Relaxed);
     }
 
     pub(crate) fn finish(&self) {

@@ -1,6 +1,7 @@
 //! Where an index is kept: on disk with a manifest and a lock, or in memory.
 //!
-//! The directory of a corpus holds tantivy's files in `index/`, the lock, and a manifest. The
+//! The directory of a corpus holds tantivy's files in `index/`, the lock, a manifest, and the vectors of its
+//! passages, when an embedder made some. The
 //! commit of the index names its manifest, so that the two can never belong to different moments:
 //! a process that dies in between leaves the old commit with the old manifest.
 
@@ -15,6 +16,7 @@ use tantivy::{Index, IndexWriter};
 use crate::index::{prepare, schema};
 use crate::manifest::Manifest;
 use crate::search::Engine;
+use crate::vectors;
 use crate::walk::Root;
 
 /// How the directories of corpora are called, below the caller's directory.
@@ -25,13 +27,19 @@ pub(crate) struct Store {
     pub(crate) index: Index,
     pub(crate) manifest: Manifest,
     /// `None` in memory.
-    disk: Option<Disk>,
+    dir: Option<PathBuf>,
+    /// Held for as long as the store on disk may be written; `None` when another process holds it.
+    lock: Option<DirectoryLock>,
 }
 
-struct Disk {
-    dir: PathBuf,
-    /// Held for as long as the store may be written.
-    _lock: DirectoryLock,
+/// Where vectors are kept.
+pub(crate) enum Shelf {
+    /// Nowhere: they go with the corpus.
+    Memory,
+    /// In a directory that another process writes.
+    Foreign(PathBuf),
+    /// In a directory that is ours for as long as the lock is held.
+    Own(PathBuf, DirectoryLock),
 }
 
 /// What was found in a store directory.
@@ -51,7 +59,7 @@ impl Store {
     pub(crate) fn in_memory() -> Self {
         let index = Index::create_in_ram(schema().0);
         prepare(&index);
-        Self { index, manifest: Manifest::default(), disk: None }
+        Self { index, manifest: Manifest::default(), dir: None, lock: None }
     }
 
     /// Opens or makes the index of these roots below `store_dir`.
@@ -63,15 +71,17 @@ impl Store {
             Ok(lock) => lock,
             Err(LockError::LockBusy) => {
                 return Ok(match load(&dir).filter(|(_, manifest)| manifest.counts().1 > 0) {
-                    Some((index, manifest)) => Opened::Busy(Self { index, manifest, disk: None }),
+                    Some((index, manifest)) => {
+                        Opened::Busy(Self { index, manifest, dir: Some(dir), lock: None })
+                    }
                     None => Opened::BusyAndEmpty,
                 });
             }
             Err(LockError::IoError(error)) => return Err(io::Error::other(error)),
         };
-        let disk = Some(Disk { dir: dir.clone(), _lock: lock });
+        let lock = Some(lock);
         if let Some((index, manifest)) = load(&dir) {
-            return Ok(Opened::Ready(Self { index, manifest, disk }));
+            return Ok(Opened::Ready(Self { index, manifest, dir: Some(dir), lock }));
         }
         let unfinished = is_unfinished(&dir);
         let was_there = clear(&dir)? && !unfinished;
@@ -79,19 +89,28 @@ impl Store {
         let index =
             Index::create_in_dir(dir.join("index"), schema().0).map_err(io::Error::other)?;
         prepare(&index);
-        let store = Self { index, manifest: Manifest::default(), disk };
+        let store = Self { index, manifest: Manifest::default(), dir: Some(dir), lock };
         Ok(if was_there { Opened::Rebuilt(store) } else { Opened::Ready(store) })
+    }
+
+    /// Where the vectors of its passages are kept, and may be written.
+    pub(crate) fn shelf(self) -> Shelf {
+        match (self.dir, self.lock) {
+            (None, _) => Shelf::Memory,
+            (Some(dir), None) => Shelf::Foreign(dir),
+            (Some(dir), Some(lock)) => Shelf::Own(dir, lock),
+        }
     }
 
     /// Commits what was written together with the manifest that describes it.
     pub(crate) fn commit(&mut self, mut writer: IndexWriter, manifest: Manifest) -> io::Result<()> {
         let mut commit = writer.prepare_commit().map_err(io::Error::other)?;
-        if let Some(disk) = &self.disk {
+        if let Some(dir) = &self.dir {
             let name = format!("manifest-{}", commit.opstamp());
-            manifest.write(&disk.dir.join(&name))?;
+            manifest.write(&dir.join(&name))?;
             commit.set_payload(&name);
             commit.commit().map_err(io::Error::other)?;
-            remove_manifests_except(&disk.dir, &name)?;
+            remove_manifests_except(dir, &name)?;
         } else {
             commit.commit().map_err(io::Error::other)?;
         }
@@ -132,12 +151,13 @@ fn is_unfinished(dir: &Path) -> bool {
     meta.is_ok_and(|meta| meta.payload.is_none() && meta.segments.is_empty())
 }
 
-/// Empties the directory but for the lock; says whether there was anything.
+/// Empties the directory but for the lock and the vectors, which are keyed by what passages say and so outlive
+/// an index; says whether there was anything.
 fn clear(dir: &Path) -> io::Result<bool> {
     let mut was_there = false;
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
-        if entry.file_name() == "lock" {
+        if entry.file_name() == "lock" || entry.file_name() == vectors::FILE {
             continue;
         }
         was_there = true;

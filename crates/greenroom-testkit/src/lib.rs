@@ -11,6 +11,7 @@ mod clock;
 mod delayed;
 mod mortal;
 
+mod embedder;
 mod model;
 mod retriever;
 mod tool;
@@ -24,6 +25,7 @@ pub mod provider;
 pub use calls::Calls;
 pub use clock::ManualClock;
 pub use delayed::Delayed;
+pub use embedder::HashedEmbedder;
 pub use faults::{FaultPlan, FaultRule, FaultSite, FaultyModel, FaultyTool, Injected};
 pub use leaks::LeakCheck;
 pub use model::{ScriptedModel, ScriptedReply};

@@ -23,6 +23,7 @@ pub fn passage(source: impl Into<String>, start_line: u32, text: impl Into<Strin
         score: 1.0,
         text,
         also_at: Vec::new(),
+        ranks: None,
     }
 }
 

@@ -12,6 +12,7 @@ pub use greenroom_runtime as runtime;
 pub use greenroom_tools as tools;
 
 pub use greenroom_core::approval::{Decision, InDoubt, PendingCall};
+pub use greenroom_core::embedder::Embedder;
 pub use greenroom_core::fanout::{FanOut, Verdict};
 pub use greenroom_core::mailbox::{MailboxSpec, Overflow};
 pub use greenroom_core::model::{ChatModel, ChatRequest};
@@ -29,7 +30,7 @@ pub use greenroom_models::Extractive;
 pub use greenroom_models::http::{Providers, Settings};
 pub use greenroom_output::{Answer, Output, OutputError, OutputErrorKind, output};
 #[cfg(feature = "retrieval")]
-pub use greenroom_retrieval::{Corpus, CorpusOptions};
+pub use greenroom_retrieval::{Corpus, CorpusOptions, Embedding};
 pub use greenroom_runtime::{
     Actor, Agent, AgentRef, Branch, BranchError, Context, ControlError, Down, Failure, Feed,
     Gathered, Job, JobReply, PanicLocations, Persistent, PersistentSpec, Pool, PoolError,

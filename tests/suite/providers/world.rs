@@ -6,8 +6,10 @@ use std::time::Duration;
 use greenroom_core::model::{
     Caller, ChatModel, ChatReply, ChatRequest, ModelError, ModelErrorKind,
 };
-use greenroom_models::http::{HttpModel, Providers, Settings, VENDORS};
-use greenroom_models::resilience::{Governor, GovernorSpec, ResilienceSpec, resilient};
+use greenroom_models::http::{HttpEmbedder, HttpModel, Providers, Settings, VENDORS};
+use greenroom_models::resilience::{
+    EmbedderSpec, Governor, GovernorSpec, ResilienceSpec, ResilientEmbedder, resilient,
+};
 use greenroom_testkit::provider::{Answer, ProviderBuilder, ProviderServer, WireFault};
 use greenroom_testkit::{FaultPlan, FaultRule, ManualClock};
 
@@ -59,6 +61,12 @@ impl World {
     /// A model of this provider with everything around it.
     pub(super) fn model(&self, name: &str) -> Arc<dyn ChatModel> {
         resilient(self.bare(name), &self.governor, ResilienceSpec::default())
+    }
+
+    /// An embedder of this provider with everything around it.
+    pub(super) fn embedder(&self, name: &str) -> ResilientEmbedder<HttpEmbedder> {
+        let embedder = self.providers.embedder(name).expect(name);
+        ResilientEmbedder::new(embedder, &self.governor, EmbedderSpec::default())
     }
 
     pub(super) async fn ask(&self, name: &str) -> Result<ChatReply, ModelError> {

@@ -206,6 +206,7 @@ mod tests {
             score,
             text: String::new(),
             also_at: Vec::new(),
+            ranks: None,
         };
         let passages = [passage("a", 1.0), passage("b", 3.0), passage("c", 1.0), passage("d", 2.0)];
         let sources: Vec<_> = best_first(&passages).iter().map(|found| found.source).collect();

@@ -44,6 +44,7 @@ fn passage((i, text): (usize, &String)) -> Passage {
         score: 1.0,
         text: text.clone(),
         also_at: Vec::new(),
+        ranks: None,
     }
 }
 

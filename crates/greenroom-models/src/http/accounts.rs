@@ -4,17 +4,20 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use greenroom_core::embedder::Embedder;
 use greenroom_core::model::ChatModel;
 use greenroom_core::resilience::governor::Status;
 use greenroom_core::secret::Secret;
 use greenroom_core::time::Clock;
 
 use super::error::SetupError;
-use super::model::HttpModel;
+use super::exchange::Endpoint;
 use super::name::ModelName;
 use super::providers::Providers;
 use super::vendors::UNNAMED;
-use crate::resilience::{Governor, GovernorSpec, ResilienceSpec, resilient};
+use crate::resilience::{
+    EmbedderSpec, Governor, GovernorSpec, ResilienceSpec, ResilientEmbedder, resilient,
+};
 
 /// Models by name, each under the governor of its account.
 ///
@@ -80,10 +83,29 @@ impl Accounts {
         spec: ResilienceSpec,
     ) -> Result<Arc<dyn ChatModel>, SetupError> {
         let model = self.providers.model(name)?;
-        let parsed: ModelName = name.parse()?;
-        let vendor = parsed.vendor().map_or(UNNAMED.name, |vendor| vendor.name);
-        let governor = self.governor(&model, vendor);
+        let vendor = vendor_of(name)?;
+        let governor = self.governor(model.endpoint(), vendor);
         Ok(resilient(model, &governor, spec))
+    }
+
+    /// The embedder of a name, under the governor of the account that the models of the same host and key
+    /// are under. `dimensions` shortens its vectors.
+    ///
+    /// # Errors
+    ///
+    /// As [`Providers::embedder`].
+    pub fn embedder(
+        &mut self,
+        name: &str,
+        dimensions: Option<u32>,
+        spec: EmbedderSpec,
+    ) -> Result<Arc<dyn Embedder>, SetupError> {
+        let mut embedder = self.providers.embedder(name)?;
+        if let Some(dimensions) = dimensions {
+            embedder = embedder.with_dimensions(dimensions);
+        }
+        let governor = self.governor(embedder.endpoint(), vendor_of(name)?);
+        Ok(Arc::new(ResilientEmbedder::new(embedder, &governor, spec)))
     }
 
     /// What each account does now, by its host.
@@ -93,8 +115,7 @@ impl Accounts {
         each.map(|(account, governor)| (account.origin.clone(), governor.status())).collect()
     }
 
-    fn governor(&mut self, model: &HttpModel, vendor: &str) -> Governor {
-        let endpoint = model.endpoint();
+    fn governor(&mut self, endpoint: &Endpoint, vendor: &str) -> Governor {
         let account = Account { origin: endpoint.origin(), key: endpoint.secret.clone() };
         let known = self.governors.iter().find(|(known, _)| *known == account);
         if let Some((_, governor)) = known {
@@ -105,6 +126,12 @@ impl Accounts {
         self.governors.push((account, governor.clone()));
         governor
     }
+}
+
+/// The vendor of a name, as [`Accounts::with_spec`] calls it.
+fn vendor_of(name: &str) -> Result<&'static str, SetupError> {
+    let name: ModelName = name.parse()?;
+    Ok(name.vendor().map_or(UNNAMED.name, |vendor| vendor.name))
 }
 
 impl fmt::Debug for Accounts {

@@ -25,6 +25,8 @@ pub(super) struct Endpoint {
     pub(super) headers: HeaderMap,
     pub(super) secret: Option<Secret>,
     pub(super) wire: Wire,
+    /// The path of its requests below the base URL.
+    pub(super) path: &'static str,
     /// Whether the base URL is the vendor's own, and not one that somebody wrote.
     pub(super) is_of_our_table: bool,
     /// The model's name as it was written, for screens and errors.
@@ -101,7 +103,7 @@ impl Endpoint {
     /// The address of another path below the same base URL; without a path, the base URL itself.
     pub(super) fn beside(&self, path: &str) -> Option<Url> {
         let mut url = self.url.clone();
-        let base = url.path().strip_suffix(self.wire.path())?.to_owned();
+        let base = url.path().strip_suffix(self.path)?.to_owned();
         url.set_path(&format!("{base}{path}"));
         Some(url)
     }

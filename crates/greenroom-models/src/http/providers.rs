@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use greenroom_core::budget::Price;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Url};
 
@@ -65,12 +66,8 @@ impl Providers {
         let (vendor, base_url) = self.place(&name);
         let endpoint = self.endpoint(&name, vendor, &base_url, vendor.wire, vendor.wire.path())?;
         let quirks = vendor.quirks_of(name.model());
-        let price = self
-            .settings
-            .price(&name.to_string())
-            .or_else(|| listed_price(name.vendor()?, name.model()).map(|listed| listed.price));
         let model = HttpModel::new(endpoint, name.model().to_owned(), vendor.wire, quirks);
-        Ok(model.with_price(price))
+        Ok(model.with_price(self.price(&name)))
     }
 
     /// The embedder of a name, which is written like a model's.
@@ -86,7 +83,14 @@ impl Providers {
             return Err(SetupError::new(SetupErrorKind::NoEmbeddings, message));
         };
         let endpoint = self.endpoint(&name, vendor, &base_url, vendor.wire, wire.path())?;
-        Ok(HttpEmbedder::new(endpoint, name.model().to_owned(), wire))
+        let embedder = HttpEmbedder::new(endpoint, name.model().to_owned(), wire);
+        Ok(embedder.with_price(self.price(&name)))
+    }
+
+    fn price(&self, name: &ModelName) -> Option<Price> {
+        let of_settings = self.settings.price(&name.to_string());
+        let listed = || listed_price(name.vendor()?, name.model()).map(|listed| listed.price);
+        of_settings.or_else(listed)
     }
 
     fn place(&self, name: &ModelName) -> (&'static Vendor, String) {
@@ -102,7 +106,7 @@ impl Providers {
         vendor: &Vendor,
         base_url: &str,
         wire: Wire,
-        path: &str,
+        path: &'static str,
     ) -> Result<Endpoint, SetupError> {
         let secret = self.settings.key(vendor);
         if secret.is_none() && vendor.key == KeyNeed::Required {
@@ -144,6 +148,7 @@ impl Providers {
             headers,
             secret: secret.cloned(),
             wire,
+            path,
             is_of_our_table: base_url == vendor.base_url,
             name: name.to_string(),
             is_offline: self.settings.is_offline,

@@ -78,6 +78,30 @@ impl Governor {
         state.machine.breaker_state(key)
     }
 
+    /// Waits for the turn of a call that is no conversation. `left` is how long it may wait and take.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future, or the place, gives the place back.
+    pub(super) async fn enter(
+        &self,
+        model: &str,
+        tokens: u64,
+        is_retry: bool,
+        left: Duration,
+    ) -> Result<Place, ModelError> {
+        let shared = &self.shared;
+        let ask = Ask {
+            run: None,
+            depth: 0,
+            is_retry,
+            tokens,
+            model: shared.state().machine.model(model),
+            give_up_at: shared.clock.elapsed().saturating_add(left.min(shared.wait_max)),
+        };
+        shared.enter(ask).await.map_err(|refused| error(refused, model))
+    }
+
     /// The clock that it was given.
     pub(super) fn clock(&self) -> SharedClock {
         self.shared.clock.clone()
@@ -153,7 +177,7 @@ impl State {
 }
 
 /// A call's place: in the queue, and then under way. Whatever ends the call gives it back.
-struct Place {
+pub(super) struct Place {
     shared: Arc<Shared>,
     ticket: Ticket,
     is_made: bool,
@@ -165,11 +189,11 @@ impl Place {
         self
     }
 
-    fn shown(&self) {
+    pub(super) fn shown(&self) {
         self.shared.state().machine.shown(self.ticket, self.shared.clock.elapsed());
     }
 
-    fn end(&self, end: CallEnd<'_>) {
+    pub(super) fn end(&self, end: CallEnd<'_>) {
         let (mut state, now) = (self.shared.state(), self.shared.clock.elapsed());
         state.machine.finish(self.ticket, end, now);
         state.pump(now);

@@ -1,5 +1,7 @@
 //! The wires of embeddings: texts in, vectors out, one JSON value each way.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use greenroom_core::budget::Usage;
 use greenroom_core::embedder::Embeddings;
 use greenroom_core::model::{ModelError, ModelErrorKind};
@@ -36,7 +38,29 @@ struct Body {
 #[derive(Debug, Deserialize)]
 struct Item {
     index: usize,
-    embedding: Vec<f32>,
+    embedding: Spelled,
+}
+
+/// A vector, in one of the two ways in which it is written. Which one was asked for does not matter: some
+/// servers know only theirs.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Spelled {
+    Numbers(Vec<f32>),
+    /// Little-endian numbers of 32 bits.
+    Base64(String),
+}
+
+impl Spelled {
+    fn vector(self) -> Option<Vec<f32>> {
+        let text = match self {
+            Self::Numbers(numbers) => return Some(numbers),
+            Self::Base64(text) => text,
+        };
+        let bytes = STANDARD.decode(text).ok()?;
+        let (numbers, rest) = bytes.as_chunks::<4>();
+        rest.is_empty().then(|| numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+    }
 }
 
 impl EmbeddingsWire {
@@ -49,13 +73,17 @@ impl EmbeddingsWire {
         }
     }
 
-    /// The body of a request.
+    /// The body of a request. `dimensions` shortens the vectors, when the model can.
     #[must_use]
-    pub fn encode(self, model: &str, texts: &[String]) -> Value {
-        match self {
-            Self::OpenAi => json!({ "model": model, "input": texts, "encoding_format": "float" }),
-            Self::Ollama => json!({ "model": model, "input": texts }),
+    pub fn encode(self, model: &str, texts: &[String], dimensions: Option<u32>) -> Value {
+        let mut body = json!({ "model": model, "input": texts });
+        if self == Self::OpenAi {
+            body["encoding_format"] = "float".into();
         }
+        if let Some(dimensions) = dimensions {
+            body["dimensions"] = dimensions.into();
+        }
+        body
     }
 
     /// Reads a response.
@@ -123,7 +151,12 @@ fn in_order(items: Vec<Item>, n_texts: usize) -> Result<Vec<Vec<f32>>, Fault> {
     let mut vectors = vec![None; n_texts];
     for item in items {
         match vectors.get_mut(item.index) {
-            Some(open @ None) => *open = Some(item.embedding),
+            Some(open @ None) => {
+                let Some(vector) = item.embedding.vector() else {
+                    return Err(Fault::invalid(format!("the vector {} is none", item.index)));
+                };
+                *open = Some(vector);
+            }
             _ => return Err(Fault::invalid(format!("the vector {} is one too many", item.index))),
         }
     }

@@ -70,6 +70,12 @@ impl Scorer {
         })
     }
 
+    /// The number by which equals are told apart, however the index is laid out.
+    pub(super) fn tie(&self, address: DocAddress) -> u64 {
+        let segment = &self.segments[address.segment_ord as usize];
+        segment.ties.first(address.doc_id).unwrap_or_default()
+    }
+
     /// In how many chunks a term occurs; deleted ones count until their segment is merged.
     pub(super) fn n_chunks_with(&self, term: &str) -> tantivy::Result<u64> {
         let count = |field: Field, index: fn(&Segment) -> &InvertedIndexReader| {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use greenroom_core::retriever::Ranks;
 use tantivy::{DocAddress, TantivyDocument, TantivyError};
 
 use crate::analyze::Analyzer;
@@ -71,6 +72,8 @@ pub(super) struct Candidate {
     pub(super) path: String,
     pub(super) chunk: Chunk,
     pub(super) words: Vec<Word>,
+    /// Its places by words and by vectors, when both were asked.
+    pub(super) ranks: Option<Ranks>,
 }
 
 impl Candidate {
@@ -79,12 +82,16 @@ impl Candidate {
         document: &TantivyDocument,
         vocabulary: &mut Vocabulary,
     ) -> tantivy::Result<Self> {
-        let (path, chunk) = schema().1.chunk(document).ok_or_else(|| {
-            TantivyError::InternalError("a stored passage lacks its fields".into())
-        })?;
+        let (path, chunk) = read(document)?;
         let words = vocabulary.words(&chunk.text);
-        Ok(Self { address, score: 0.0, path, chunk, words })
+        Ok(Self { address, score: 0.0, path, chunk, words, ranks: None })
     }
+}
+
+/// The file and the passage of a document.
+pub(super) fn read(document: &TantivyDocument) -> tantivy::Result<(String, Chunk)> {
+    let found = schema().1.chunk(document);
+    found.ok_or_else(|| TantivyError::InternalError("a stored passage lacks its fields".into()))
 }
 
 /// Best first; equals by path and line, so that the order never depends on how the index is laid out.

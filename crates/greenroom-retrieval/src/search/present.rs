@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use greenroom_core::retriever::Ranks;
+
 use super::candidates::{Candidate, TermId};
 use crate::chunk::Chunk;
 use crate::options::SearchOptions;
@@ -21,6 +23,7 @@ pub(crate) struct Hit {
     pub(crate) score: f32,
     /// Where near-duplicates stand: file, first and last line.
     pub(crate) also_at: Vec<(String, u32, u32)>,
+    pub(crate) ranks: Option<Ranks>,
 }
 
 /// The best `top_k` of ranked candidates.
@@ -46,7 +49,8 @@ pub(super) fn hits(ranked: Vec<Candidate>, top_k: usize, options: &SearchOptions
         let n_before = seen_in.entry(candidate.path.clone()).or_insert(0);
         let score = candidate.score * options.same_source_factor.powi(*n_before);
         *n_before += 1;
-        let hit = Hit { path: candidate.path, chunk: candidate.chunk, score, also_at: Vec::new() };
+        let Candidate { path, chunk, ranks, .. } = candidate;
+        let hit = Hit { path, chunk, score, also_at: Vec::new(), ranks };
         hits.push((hit, shingles));
     }
     let mut hits: Vec<Hit> = hits.into_iter().map(|(hit, _)| hit).collect();

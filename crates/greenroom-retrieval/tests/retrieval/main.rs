@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod bench;
 #[cfg(test)]
+mod hybrid;
+#[cfg(test)]
 mod ingest;
 #[cfg(test)]
 mod search;

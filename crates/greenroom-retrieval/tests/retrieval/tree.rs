@@ -37,6 +37,12 @@ impl Tree {
         CorpusOptions::new([self.path("docs")]).store_dir(self.path("store"))
     }
 
+    /// The file of the vectors of `docs`.
+    pub(crate) fn vectors(&self) -> PathBuf {
+        let corpus = fs::read_dir(self.path("store")).unwrap().next().unwrap().unwrap();
+        corpus.path().join("vectors")
+    }
+
     /// Opens `docs` in memory.
     pub(crate) async fn open(&self) -> Result<Corpus, CorpusError> {
         Corpus::open(CorpusOptions::new([self.path("docs")])).await

@@ -1,11 +1,9 @@
-//! Vectors for texts: texts that share words are near each other, and the same text has the same vector always.
+//! The wires of embeddings: what a request asks for, and how vectors are told.
 
-use greenroom_core::random::SplitMix64;
 use serde_json::{Value, json};
 
 use super::route::Dialect;
-
-const DIMENSIONS: usize = 32;
+use crate::embedder::{DIMENSIONS, hashed};
 
 /// The texts of a request for embeddings.
 pub(super) fn texts(request: &Value) -> Vec<String> {
@@ -16,24 +14,11 @@ pub(super) fn texts(request: &Value) -> Vec<String> {
     }
 }
 
-/// The sum of the vectors of a text's words, of length 1.
-pub(super) fn vector(text: &str) -> Vec<f32> {
-    let mut sum = [0.0_f64; DIMENSIONS];
-    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    for word in words {
-        let seed = word
-            .to_lowercase()
-            .bytes()
-            .fold(7, |seed: u64, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte)));
-        let mut random = SplitMix64::new(seed);
-        sum.iter_mut().for_each(|number| *number += random.unit() - 0.5);
-    }
-    let length = sum.iter().map(|number| number * number).sum::<f64>().sqrt();
-    let scale = if length > 0.0 { length } else { 1.0 };
-    if length == 0.0 {
-        sum[0] = 1.0;
-    }
-    sum.iter().map(|number| (number / scale) as f32).collect()
+/// Vectors for the texts of a request, as long as it wants them: those of
+/// [`HashedEmbedder`](crate::HashedEmbedder).
+pub(super) fn vectors(request: &Value) -> Vec<Vec<f32>> {
+    let dimensions = request["dimensions"].as_u64().map_or(DIMENSIONS, |wanted| wanted as usize);
+    texts(request).iter().map(|text| hashed(text, dimensions)).collect()
 }
 
 /// The body of a response.

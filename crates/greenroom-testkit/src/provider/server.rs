@@ -135,9 +135,7 @@ impl Shared {
             Says::Refusal(refusal) => Response::json(refusal.status, &dialect.error(&refusal)),
             Says::Vectors(vectors) => embedded(request, dialect, &vectors),
             Says::Reply { .. } if matches!(route, Route::Embeddings(_)) => {
-                let texts = embeddings::texts(&request.body);
-                let vectors: Vec<_> = texts.iter().map(|text| embeddings::vector(text)).collect();
-                embedded(request, dialect, &vectors)
+                embedded(request, dialect, &embeddings::vectors(&request.body))
             }
             Says::Reply { reply, reasoning } => {
                 let mut spoken = spoken(request, n, *reply, reasoning);

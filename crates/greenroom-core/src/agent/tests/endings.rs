@@ -214,6 +214,7 @@ fn a_limit_ends_the_work_with_what_finished_calls_have_found() {
         score: 1.0,
         text: n.to_string(),
         also_at: Vec::new(),
+        ranks: None,
     };
     let usage = Usage { model_calls: 1, tool_calls: 3, ..Usage::default() };
     let (result, _) = limited(&["look", "look", "look"], 2);

@@ -52,6 +52,7 @@ pub(super) fn passage(source: &str, text: &str) -> Passage {
         score: 1.0,
         text: text.into(),
         also_at: Vec::new(),
+        ranks: None,
     }
 }
 

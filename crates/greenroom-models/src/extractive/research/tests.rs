@@ -14,6 +14,7 @@ fn passage(source: &str, heading: &str, text: &str) -> Passage {
         score: 1.0,
         text: text.into(),
         also_at: Vec::new(),
+        ranks: None,
     }
 }
 

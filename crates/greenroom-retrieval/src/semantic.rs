@@ -1,0 +1,115 @@
+//! The half of a search that is by vectors: of passages when a corpus is opened, of a question when it is
+//! searched, and what becomes of both when they cannot be had.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use greenroom_core::embedder::Embeddings;
+use greenroom_core::model::{ModelError, ModelErrorKind};
+use greenroom_core::retriever::{Found, RetrieveError, RetrieveErrorKind, SearchCost};
+
+use crate::embedding::Embedding;
+use crate::error::{CorpusError, CorpusErrorKind};
+use crate::report::{IngestReport, NoticeCode, Notices};
+use crate::vectors::{Fill, Filled, Vectors, normal};
+
+/// Vectors of all passages, and who makes those of questions.
+pub(crate) struct Semantic {
+    embedding: Embedding,
+    vectors: Vectors,
+    /// How many searches had to do without, and why the last one had.
+    without: Mutex<(u64, Option<RetrieveError>)>,
+}
+
+impl Semantic {
+    /// Brings the vectors up to date, and tells in `report` what came of it; `None` where there are none.
+    ///
+    /// # Errors
+    ///
+    /// [`CorpusErrorKind::Embedding`], when they must be there.
+    pub(crate) async fn open(
+        fill: Fill,
+        report: &mut IngestReport,
+    ) -> Result<Option<Self>, CorpusError> {
+        let embedding = fill.embedding.clone();
+        let Filled { vectors, n_embedded, usage, notice, failure } = fill.run().await;
+        (report.n_embedded, report.embedding_usage) = (n_embedded, usage);
+        let mut notices = Notices::default();
+        if let Some(code) = notice {
+            notices.add(code, None);
+        }
+        match failure {
+            Some(error) if embedding.is_strict => {
+                let error = io::Error::other(error);
+                return Err(CorpusError::new(CorpusErrorKind::Embedding).because(error));
+            }
+            Some(error) => notices.add(NoticeCode::NotEmbedded, Some(&error.to_string())),
+            None => {}
+        }
+        report.notices.extend(notices.into_vec());
+        Ok(vectors.map(|vectors| Self { embedding, vectors, without: Mutex::default() }))
+    }
+
+    /// The vector of a question, or why the search does without, told in `found`.
+    pub(crate) async fn vector(
+        &self,
+        source: &str,
+        text: &str,
+        found: &mut Found,
+    ) -> Result<Option<Vec<f32>>, RetrieveError> {
+        let Embedding { embedder, query_timeout, is_strict, .. } = &self.embedding;
+        let texts = Arc::from([self.embedding.query(text)]);
+        let name = embedder.name();
+        let asked = match tokio::time::timeout(*query_timeout, embedder.embed(texts)).await {
+            Ok(asked) => asked,
+            Err(_) => {
+                let message = format!("no vector within {query_timeout:?}");
+                Err(ModelError::new(ModelErrorKind::Timeout, name, message))
+            }
+        };
+        let checked = asked.and_then(|Embeddings { mut vectors, usage }| {
+            found.cost = Some(SearchCost { model: name.to_owned(), usage });
+            let vector = vectors.pop().filter(|_| vectors.is_empty()).and_then(normal);
+            let fits = |vector: &Vec<f32>| vector.len() == self.vectors.dimensions();
+            let bad = || {
+                let wanted = self.vectors.dimensions();
+                let message = format!("the question has no vector of {wanted} numbers");
+                ModelError::new(ModelErrorKind::InvalidReply, name, message)
+            };
+            vector.filter(fits).ok_or_else(bad)
+        });
+        let error = match checked {
+            Ok(vector) => return Ok(Some(vector)),
+            Err(error) => error,
+        };
+        let kind = match error.kind {
+            ModelErrorKind::Timeout => RetrieveErrorKind::Timeout,
+            _ => RetrieveErrorKind::Unavailable,
+        };
+        let code = NoticeCode::QueryNotEmbedded.as_str();
+        let message = format!("[{code}] the question was not embedded: {error}");
+        let error = RetrieveError { kind, source_name: source.to_owned(), message };
+        if *is_strict {
+            return Err(error);
+        }
+        tracing::warn!(code, %error, "searched by words alone");
+        let mut without = self.lock();
+        *without = (without.0 + 1, Some(error.clone()));
+        drop(without);
+        found.without = Some(error);
+        Ok(None)
+    }
+
+    /// How many searches had to do without, and why the last one had.
+    pub(crate) fn without(&self) -> (u64, Option<RetrieveError>) {
+        self.lock().clone()
+    }
+
+    pub(crate) fn vectors(&self) -> &Vectors {
+        &self.vectors
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (u64, Option<RetrieveError>)> {
+        self.without.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

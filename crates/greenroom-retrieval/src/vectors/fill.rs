@@ -1,0 +1,271 @@
+//! Brings the vectors of a corpus up to date: embeds what has none yet, and nothing else.
+
+use std::collections::HashSet;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures_util::{StreamExt as _, stream};
+use greenroom_core::budget::Usage;
+use greenroom_core::model::{ModelError, ModelErrorKind};
+use tantivy::DocAddress;
+use tantivy::directory::{DirectoryLock, OwnedBytes};
+
+use super::table::{Key, Table, Unusable, Writer, key};
+use super::{Keys, Vectors, normal};
+use crate::embedding::Embedding;
+use crate::report::{NoticeCode, Progress};
+use crate::search::Engine;
+use crate::store::Shelf;
+
+/// How many passages are embedded together.
+const BATCH: usize = 64;
+/// A file that is mostly of passages that are gone is written anew, unless it is so small that it does not matter.
+const SPARE_RECORDS: usize = 1024;
+
+/// What is needed to bring vectors up to date.
+pub(crate) struct Fill {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) embedding: Embedding,
+    pub(crate) shelf: Shelf,
+    pub(crate) progress: Progress,
+}
+
+/// How far it came.
+#[derive(Default)]
+pub(crate) struct Filled {
+    /// `None` unless every passage has a vector.
+    pub(crate) vectors: Option<Vectors>,
+    pub(crate) n_embedded: u64,
+    pub(crate) usage: Usage,
+    /// What was worked around.
+    pub(crate) notice: Option<NoticeCode>,
+    /// Why there are no vectors.
+    pub(crate) failure: Option<FillError>,
+}
+
+/// Why passages have no vectors.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FillError {
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error("vectors cannot be kept: {0}")]
+    Io(#[from] io::Error),
+    /// The model gives vectors of another length than it did.
+    #[error("the model gives vectors of {0} numbers, and gave others before")]
+    OtherLength(usize),
+    #[error("another process is updating the index")]
+    Busy,
+}
+
+/// Passages that say something new, each with its key.
+type Missing = Vec<(Key, DocAddress)>;
+/// Vectors of length 1 by the keys of their texts.
+type Records = Vec<(Key, Vec<f32>)>;
+
+impl Fill {
+    /// Embeds what is missing, a few requests at a time. What was embedded is kept, however it ends.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels the requests; what has come of them is kept, and the next time goes on
+    /// from there.
+    pub(crate) async fn run(self) -> Filled {
+        let (dir, lock) = match self.shelf {
+            Shelf::Memory => (None, None),
+            Shelf::Foreign(dir) => (Some(dir), None),
+            Shelf::Own(dir, lock) => (Some(dir), Some(lock)),
+        };
+        let is_ours = dir.is_none() || lock.is_some();
+        let work = Work {
+            engine: self.engine,
+            embedding: self.embedding,
+            dir,
+            is_ours,
+            progress: self.progress,
+            _lock: lock,
+        };
+        let mut filled = Filled::default();
+        let mut ended = work.fill(false, &mut filled).await;
+        if let Err(FillError::OtherLength(_)) = ended {
+            // Another model under the same name: what it gave before is of no use.
+            filled.notice = Some(NoticeCode::EmbedderChanged);
+            ended = work.fill(true, &mut filled).await;
+        }
+        filled.failure = ended.err();
+        filled
+    }
+}
+
+struct Work {
+    engine: Arc<Engine>,
+    embedding: Embedding,
+    /// `None` for memory.
+    dir: Option<PathBuf>,
+    /// Whether vectors may be written.
+    is_ours: bool,
+    progress: Progress,
+    /// Held until it is done.
+    _lock: Option<DirectoryLock>,
+}
+
+/// What there is to do.
+struct Plan {
+    keys: Keys,
+    missing: Missing,
+    table: Option<Table>,
+    notice: Option<NoticeCode>,
+    writer: Option<Writer>,
+}
+
+impl Work {
+    async fn fill(&self, anew: bool, filled: &mut Filled) -> Result<(), FillError> {
+        let plan = self.plan(anew).await?;
+        filled.notice = filled.notice.or(plan.notice);
+        if !plan.missing.is_empty() && !self.is_ours {
+            return Err(FillError::Busy);
+        }
+        let Plan { keys, missing, table, mut writer, .. } = plan;
+        let dimensions = table.as_ref().map(Table::dimensions);
+        let embedded = self.embed(missing, dimensions, &mut writer, filled).await;
+        // What has come is kept, whether or not more was to come.
+        let bytes = match writer {
+            Some(writer) => blocking(move || writer.finish()).await?,
+            None => None,
+        };
+        embedded?;
+        let (dir, model) = (self.dir.clone(), self.model());
+        let vectors = blocking(move || {
+            let table = match (bytes, dir, table) {
+                (Some(bytes), ..) => Table::read(OwnedBytes::new(bytes), &model).ok(),
+                (None, Some(dir), _) => Table::open(&dir, &model).and_then(Result::ok),
+                (None, None, table) => table,
+            };
+            let lost = || io::Error::other("what was written is not there");
+            Vectors::new(table.ok_or_else(lost)?, &keys).ok_or_else(lost)
+        });
+        filled.vectors = Some(vectors.await?);
+        Ok(())
+    }
+
+    fn model(&self) -> String {
+        self.embedding.embedder.name().to_owned()
+    }
+
+    async fn plan(&self, anew: bool) -> Result<Plan, FillError> {
+        let (engine, embedding) = (Arc::clone(&self.engine), self.embedding.clone());
+        let (dir, is_ours, model) = (self.dir.clone(), self.is_ours, self.model());
+        let plan = blocking(move || {
+            let mut keys: Keys = engine.segments().into_iter().map(|n| vec![None; n]).collect();
+            let mut each: Missing = Vec::new();
+            let read = engine.each_passage(|address, passage| {
+                let key = key(&embedding.passage(&passage.heading, &passage.text));
+                keys[address.segment_ord as usize][address.doc_id as usize] = Some(key);
+                each.push((key, address));
+            });
+            read.map_err(io::Error::other)?;
+            let found = dir.as_deref().and_then(|dir| Table::open(dir, &model));
+            let (table, notice) = match found {
+                None => (None, None),
+                Some(_) if anew => (None, None),
+                Some(Err(Unusable::Damaged)) => (None, Some(NoticeCode::VectorsRebuilt)),
+                Some(Err(Unusable::OtherModel)) => (None, Some(NoticeCode::EmbedderChanged)),
+                // A torn record at the end is what an interruption leaves behind.
+                Some(Ok(table)) => (Some(table), None),
+            };
+            let mut seen = HashSet::new();
+            each.retain(|(key, _)| seen.insert(*key));
+            let (mut table, mut writer) = (table, None);
+            if let (Some(old), Some(dir), true) = (&table, &dir, is_ours) {
+                if !old.is_sound() || old.n_records() > 2 * seen.len() + SPARE_RECORDS {
+                    let mut kept = each.iter().map(|(key, _)| *key);
+                    let shape = (model.as_str(), old.dimensions());
+                    writer = Some(Writer::anew(Some(dir), shape, Some((old, &mut kept)))?);
+                    table = Table::open(dir, &model).and_then(Result::ok);
+                } else {
+                    writer = Some(Writer::behind(dir)?);
+                }
+            }
+            each.retain(|(key, _)| table.as_ref().is_none_or(|table| table.row(*key).is_none()));
+            Ok(Plan { keys, missing: each, table, notice, writer })
+        });
+        Ok(plan.await?)
+    }
+
+    /// Embeds what is missing. Vectors are written as they come.
+    async fn embed(
+        &self,
+        missing: Missing,
+        mut dimensions: Option<usize>,
+        writer: &mut Option<Writer>,
+        filled: &mut Filled,
+    ) -> Result<(), FillError> {
+        self.progress.will_embed(missing.len() as u64);
+        let batches: Vec<Missing> = missing.chunks(BATCH).map(<[_]>::to_vec).collect();
+        let batches = stream::iter(batches).map(|batch| self.batch(batch));
+        let mut answers = batches.buffer_unordered(self.embedding.concurrency);
+        while let Some(answer) = answers.next().await {
+            let (records, usage) = answer?;
+            filled.usage.add(usage);
+            let len = records.first().map_or(0, |(_, vector)| vector.len());
+            if *dimensions.get_or_insert(len) != len {
+                return Err(FillError::OtherLength(len));
+            }
+            let n_records = records.len() as u64;
+            let (dir, model, open) = (self.dir.clone(), self.model(), writer.take());
+            let written = blocking(move || {
+                let mut writer = match open {
+                    Some(writer) => writer,
+                    None => Writer::anew(dir.as_deref(), (&model, len), None)?,
+                };
+                writer.add(&records)?;
+                Ok(writer)
+            });
+            *writer = Some(written.await?);
+            filled.n_embedded += n_records;
+            self.progress.embedded(n_records);
+        }
+        Ok(())
+    }
+
+    /// The vectors of some passages, of length 1, and what they cost.
+    fn batch(
+        &self,
+        batch: Missing,
+    ) -> impl Future<Output = Result<(Records, Usage), FillError>> + Send + use<> {
+        let (engine, embedding) = (Arc::clone(&self.engine), self.embedding.clone());
+        async move {
+            let embedder = Arc::clone(&embedding.embedder);
+            let (keys, texts) = blocking(move || {
+                let text = |(_, address): &(Key, DocAddress)| {
+                    let passage = engine.passage(*address).map_err(io::Error::other)?;
+                    Ok(embedding.passage(&passage.heading, &passage.text))
+                };
+                let texts = batch.iter().map(text).collect::<io::Result<Arc<[String]>>>()?;
+                let keys: Vec<Key> = batch.into_iter().map(|(key, _)| key).collect();
+                Ok((keys, texts))
+            })
+            .await?;
+            let found = embedder.embed(texts).await?;
+            let bad = |why| ModelError::new(ModelErrorKind::InvalidReply, embedder.name(), why);
+            if found.vectors.len() != keys.len() {
+                let (n_vectors, n_texts) = (found.vectors.len(), keys.len());
+                return Err(bad(format!("{n_vectors} vectors for {n_texts} texts")).into());
+            }
+            let vectors: Option<Vec<_>> = found.vectors.into_iter().map(normal).collect();
+            let Some(vectors) = vectors.filter(|all| all.iter().all(|v| v.len() == all[0].len()))
+            else {
+                let why = "vectors that differ in length, or have numbers that are none";
+                return Err(bad(why.to_owned()).into());
+            };
+            Ok((keys.into_iter().zip(vectors).collect(), found.usage))
+        }
+    }
+}
+
+/// Does what computes, or waits for a disk, on a thread for that.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|panic| Err(io::Error::other(panic)))
+}

@@ -17,7 +17,7 @@ use greenroom_models::http::{Settings, Vendor};
 
 use crate::args::ModelArgs;
 use crate::exit::{Exit, Failure, Problem};
-use file::File;
+use file::{File, FileEmbedder};
 pub(crate) use show::show;
 use variables::Variables;
 
@@ -26,6 +26,12 @@ pub(crate) const OFFLINE: &str = "extractive";
 
 /// The variable that names the model of every role.
 const MODEL_VARIABLE: &str = "GREENROOM_MODEL";
+
+/// What stands for no embedder.
+const NO_EMBEDDER: &str = "none";
+
+/// The variable that names the embedder.
+const EMBEDDER_VARIABLE: &str = "GREENROOM_EMBEDDER";
 
 /// The roles of a team that ask models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,6 +97,7 @@ pub(crate) struct Setting<T> {
 #[derive(Debug, Default)]
 pub(crate) struct Config {
     model: Option<String>,
+    embedder: Option<String>,
     variables: Variables,
     file: File,
 }
@@ -104,18 +111,31 @@ impl Config {
     pub(crate) fn load(args: &ModelArgs) -> Result<Self, Failure> {
         let variables = Variables::load()?;
         let file = File::load(args.config.as_deref())?;
-        Ok(Self { model: args.model.clone(), variables, file })
+        let (model, embedder) = (args.model.clone(), args.embedder.clone());
+        Ok(Self { model, embedder, variables, file })
     }
 
     /// The name of the model of a role.
     pub(crate) fn model(&self, role: Role) -> Setting<String> {
-        let flag = self.model.as_ref();
-        let flag =
-            flag.map(|name| Setting { value: name.clone(), origin: Origin::Flag("--model") });
-        flag.or_else(|| self.variables.get(MODEL_VARIABLE))
+        flag("--model", self.model.as_ref())
+            .or_else(|| self.variables.get(MODEL_VARIABLE))
             .or_else(|| self.file.roles.get(&role).cloned())
             .or_else(|| self.file.model.clone())
             .unwrap_or_else(|| Setting { value: OFFLINE.to_owned(), origin: Origin::Default })
+    }
+
+    /// The name of the embedder, or `none`.
+    fn embedder_name(&self) -> Setting<String> {
+        flag("--embedder", self.embedder.as_ref())
+            .or_else(|| self.variables.get(EMBEDDER_VARIABLE))
+            .or_else(|| self.file.embedder.model.clone())
+            .unwrap_or_else(|| Setting { value: NO_EMBEDDER.to_owned(), origin: Origin::Default })
+    }
+
+    /// Who makes vectors, when anybody does, and what the file says of them.
+    pub(crate) fn embedder(&self) -> Option<(Setting<String>, &FileEmbedder)> {
+        let name = self.embedder_name();
+        (name.value != NO_EMBEDDER).then_some((name, &self.file.embedder))
     }
 
     /// How often a call of a model is tried.
@@ -164,6 +184,11 @@ impl Config {
     fn key(&self, vendor: &Vendor) -> Option<Origin> {
         self.variables.get(vendor.key_variable).map(|key| key.origin)
     }
+}
+
+/// What the command line says, when it says something.
+fn flag(name: &'static str, value: Option<&String>) -> Option<Setting<String>> {
+    value.map(|value| Setting { value: value.clone(), origin: Origin::Flag(name) })
 }
 
 /// A mistake in the configuration.

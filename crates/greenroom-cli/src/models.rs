@@ -11,7 +11,8 @@ use greenroom_core::model::{ChatModel, ModelErrorKind};
 use greenroom_core::report::{Outcome, TaskFailure};
 use greenroom_models::Extractive;
 use greenroom_models::http::{Accounts, Providers, SetupError, SetupErrorKind, nearest};
-use greenroom_models::resilience::{GovernorSpec, RateSpec, ResilienceSpec};
+use greenroom_models::resilience::{EmbedderSpec, GovernorSpec, RateSpec, ResilienceSpec};
+use greenroom_retrieval::Embedding;
 use greenroom_runtime::{SystemClock, TeamBuilder};
 use greenroom_testkit::Delayed;
 
@@ -24,6 +25,9 @@ const NAMES_MAX: usize = 12;
 /// Who answers for each role.
 pub(crate) struct Models {
     roles: Vec<(Role, Arc<dyn ChatModel>)>,
+    embedding: Option<Embedding>,
+    /// What the embedder is called when its price is not known.
+    unpriced_embedder: Option<String>,
     providers: Option<Providers>,
     limits: TurnLimits,
 }
@@ -36,25 +40,47 @@ impl Models {
     /// A name that is none, a key that is missing, an address that cannot be used: each with what to do.
     pub(crate) fn new(config: &Config) -> Result<Self, Failure> {
         let names = Role::ALL.map(|role| (role, config.model(role)));
-        let mut accounts = None;
+        let mut accounts = Lazy { config, accounts: None };
         let mut roles: Vec<(Role, Arc<dyn ChatModel>)> = Vec::new();
         for (role, name) in names {
             if name.value == OFFLINE {
                 roles.push((role, Arc::new(Extractive::new())));
                 continue;
             }
-            let unusable = |error| unusable(&error, role, &name.origin);
-            if accounts.is_none() {
-                let providers = Providers::new(config.settings()).map_err(unusable)?;
-                accounts = Some((governed(providers.clone(), config), providers));
-            }
-            let (accounts, _) = accounts.as_mut().expect("they were set up above");
+            let what = format!("the model of the {}", role.name());
+            let unusable = |error| unusable(&error, &what, &name.origin);
+            let accounts = accounts.get().map_err(unusable)?;
             let model = accounts.model(&name.value, ResilienceSpec::default()).map_err(unusable)?;
             roles.push((role, model));
         }
+        let asks_models = accounts.accounts.is_some();
+        let embedder = config.embedder().map(|(name, file)| {
+            let dimensions = file.dimensions.as_ref().map(|dimensions| dimensions.value);
+            let made = accounts.get().and_then(|accounts| {
+                accounts.embedder(&name.value, dimensions, EmbedderSpec::default())
+            });
+            let embedder = made.map_err(|error| unusable(&error, "the embedder", &name.origin))?;
+            Ok::<_, Failure>((embedder, file))
+        });
+        let embedder = embedder.transpose()?;
+        let unpriced_embedder =
+            embedder.as_ref().filter(|(embedder, _)| embedder.price().is_none());
+        let unpriced_embedder = unpriced_embedder.map(|(embedder, _)| embedder.name().to_owned());
+        let embedding = embedder.map(|(embedder, file)| {
+            let prefix = |text: &Option<String>| text.clone().unwrap_or_default();
+            let embedding = Embedding::new(embedder)
+                .prefixes(prefix(&file.passage_prefix), prefix(&file.query_prefix));
+            if file.is_strict { embedding.strict() } else { embedding }
+        });
         let mut limits = TurnLimits::default();
         limits.attempts_max = config.tries().unwrap_or(limits.attempts_max);
-        Ok(Self { roles, providers: accounts.map(|(_, providers)| providers), limits })
+        let providers = accounts.accounts.filter(|_| asks_models).map(|(_, providers)| providers);
+        Ok(Self { roles, embedding, unpriced_embedder, providers, limits })
+    }
+
+    /// Who makes vectors, when anybody does.
+    pub(crate) fn embedding(&self) -> Option<Embedding> {
+        self.embedding.clone()
     }
 
     /// Refuses a limit on money that cannot be kept.
@@ -63,9 +89,10 @@ impl Models {
     ///
     /// A model whose price is not known.
     pub(crate) fn check(&self, budget: &Budget) -> Result<(), Failure> {
-        let unpriced = self.roles.iter().find(|(_, model)| model.price().is_none());
-        let (Some(_), Some((_, model))) = (budget.money_max, unpriced) else { return Ok(()) };
-        let name = model.name();
+        let models = self.roles.iter().filter(|(_, model)| model.price().is_none());
+        let mut unpriced =
+            models.map(|(_, model)| model.name()).chain(self.unpriced_embedder.as_deref());
+        let (Some(_), Some(name)) = (budget.money_max, unpriced.next()) else { return Ok(()) };
         let message = format!("--budget-usd cannot be kept: the price of {name} is not known");
         let help = format!("give it in the configuration file, in [prices.{name:?}]");
         Err(Problem::new(Exit::Config, "GR0409", message).help(help).into())
@@ -145,6 +172,23 @@ fn listed(wanted: &str, list: &[String]) -> String {
     format!("{hint}the provider has {}{more}", shown.join(", "))
 }
 
+/// Accounts that are set up when the first model asks for them.
+struct Lazy<'a> {
+    config: &'a Config,
+    accounts: Option<(Accounts, Providers)>,
+}
+
+impl Lazy<'_> {
+    fn get(&mut self) -> Result<&mut Accounts, SetupError> {
+        if self.accounts.is_none() {
+            let providers = Providers::new(self.config.settings())?;
+            self.accounts = Some((governed(providers.clone(), self.config), providers));
+        }
+        let (accounts, _) = self.accounts.as_mut().expect("they were set up above");
+        Ok(accounts)
+    }
+}
+
 fn governed(providers: Providers, config: &Config) -> Accounts {
     let mut accounts = Accounts::new(providers, Arc::new(SystemClock::new()));
     for (vendor, requests, tokens) in config.rates() {
@@ -158,7 +202,7 @@ fn governed(providers: Providers, config: &Config) -> Accounts {
     accounts
 }
 
-fn unusable(error: &SetupError, role: Role, origin: &Origin) -> Failure {
+fn unusable(error: &SetupError, what: &str, origin: &Origin) -> Failure {
     let code = match error.kind {
         SetupErrorKind::NoKey | SetupErrorKind::BadKey => "GR0401",
         SetupErrorKind::BadUrl => "GR0405",
@@ -171,7 +215,7 @@ fn unusable(error: &SetupError, role: Role, origin: &Origin) -> Failure {
         }
         _ => "`greenroom config` shows what is in force; docs/models.md tells how it is written",
     };
-    let message = format!("the model of the {} ({origin}): {error}", role.name());
+    let message = format!("{what} ({origin}): {error}");
     Problem::new(Exit::Config, code, message).help(help).into()
 }
 
@@ -228,7 +272,8 @@ mod tests {
     fn a_model_that_must_be_set_up_is_told_with_its_role_and_its_origin() {
         let error = Providers::new(greenroom_models::http::Settings::new());
         let error = error.and_then(|providers| providers.model("openai:m")).expect_err("no key");
-        let Failure::Problem(problem) = unusable(&error, Role::Writer, &Origin::Flag("--model"))
+        let Failure::Problem(problem) =
+            unusable(&error, "the model of the writer", &Origin::Flag("--model"))
         else {
             panic!("it is told")
         };

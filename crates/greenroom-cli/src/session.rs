@@ -10,7 +10,7 @@ use greenroom_core::report::Outcome;
 use greenroom_core::tool::DynTool;
 use greenroom_journal::{Durability, SqliteJournal, SqliteOptions};
 use greenroom_retrieval::{
-    Corpus, CorpusError, CorpusErrorKind, CorpusOptions, IngestReport, Progress,
+    Corpus, CorpusError, CorpusErrorKind, CorpusOptions, IngestReport, Progress, ProgressSnapshot,
 };
 use greenroom_runtime::{Run, Runtime, StartError, SystemClock, Team};
 use greenroom_tools::{CalculateTool, DateTool, ReadFileTool};
@@ -36,6 +36,7 @@ const END_MAX: Duration = Duration::from_secs(2);
 pub(crate) struct Session {
     pub(crate) team: Team,
     pub(crate) models: Models,
+    corpus: Arc<OnceLock<Corpus>>,
     runtime: Runtime,
 }
 
@@ -49,7 +50,7 @@ impl Session {
         let runtime = Runtime::builder().journal(journal(sources, console)).start().await;
         let runtime = runtime.map_err(|error| not_started(&error))?;
         match start_team(&runtime, sources, &models, console).await {
-            Ok(team) => Ok(Self { team, models, runtime }),
+            Ok((team, corpus)) => Ok(Self { team, models, corpus, runtime }),
             Err(failure) => {
                 end(&runtime).await;
                 Err(failure)
@@ -67,6 +68,12 @@ impl Session {
             Ok(None) => Err(refused("the run is another team's".to_owned()).into()),
             Err(error) => Err(refused(chain(&error)).into()),
         }
+    }
+
+    /// How many searches went by words alone although there are vectors, and why the last one did.
+    pub(crate) fn without_vectors(&self) -> (u64, String) {
+        let (n_searches, why) = self.corpus.get().map(Corpus::without_vectors).unwrap_or_default();
+        (n_searches, why.map(|why| why.message).unwrap_or_default())
     }
 
     /// Everything that runs, as a tree of text.
@@ -105,12 +112,13 @@ async fn start_team(
     sources: &Sources,
     models: &Models,
     console: &Console,
-) -> Result<Team, Failure> {
+) -> Result<(Team, Arc<OnceLock<Corpus>>), Failure> {
     let progress = Progress::default();
-    let report = Arc::new(OnceLock::new());
+    let corpus = Arc::new(OnceLock::new());
+    let opening = open(sources, models, progress.clone(), Arc::clone(&corpus));
     let team = models
         .seat(runtime.team())
-        .source_when("documents", open(sources, progress.clone(), Arc::clone(&report)))
+        .source_when("documents", opening)
         .tools_when("toolbox", tools(sources.corpora.clone()))
         .start();
     let mut interrupts = Interrupts::new();
@@ -119,25 +127,30 @@ async fn start_team(
         () = interrupts.pressed() => return Err(Failure::Interrupted),
         never = show_progress(&progress, console) => match never {},
     };
-    if let Some(report) = report.get() {
-        tell(report, console);
+    if let Some(corpus) = corpus.get() {
+        tell(corpus.report(), console);
     }
-    Ok(team)
+    Ok((team, corpus))
 }
 
 fn open(
     sources: &Sources,
+    models: &Models,
     progress: Progress,
-    report: Arc<OnceLock<IngestReport>>,
+    opened: Arc<OnceLock<Corpus>>,
 ) -> impl Future<Output = Result<Corpus, CorpusError>> + Send + 'static {
     let options = CorpusOptions::new(sources.corpora.iter().cloned()).progress(progress);
     let options = match sources.store.clone().or_else(paths::store_dir) {
         Some(dir) => options.store_dir(dir),
         None => options,
     };
+    let options = match models.embedding() {
+        Some(embedding) => options.embedding(embedding),
+        None => options,
+    };
     async move {
         let corpus = Corpus::open(options).await?;
-        report.get_or_init(|| corpus.report().clone());
+        opened.get_or_init(|| corpus.clone());
         Ok(corpus)
     }
 }
@@ -160,24 +173,30 @@ async fn show_progress(progress: &Progress, console: &Console) -> Infallible {
     // The empty line is for Ctrl-C: see the live tree.
     let style = ProgressStyle::with_template("\n{spinner} {wide_msg}").expect("it is well formed");
     let bar = Bar(console.live().add(ProgressBar::new_spinner().with_style(style)));
-    let mut is_told = false;
+    let mut told = String::new();
     loop {
         every.tick().await;
         let now = progress.snapshot();
-        if now.n_to_read == 0 || now.done {
-            continue;
-        }
-        let megabytes = now.bytes_read as f64 / 1e6;
-        let so_far =
-            format!("indexing {} of {} files, {megabytes:.1} MB", now.n_read, now.n_to_read);
+        let Some((so_far, begun)) = stage(&now).filter(|_| !now.done) else { continue };
         if console.is_live() {
             bar.0.set_message(so_far);
             bar.0.tick();
-        } else if !is_told {
-            console.note(&format!("indexing {}", count(now.n_to_read, "file")));
-            is_told = true;
+        } else if told != begun {
+            console.note(&begun);
+            told = begun;
         }
     }
+}
+
+/// What is being done, with how far it is and without; `None` when there is nothing to do.
+fn stage(now: &ProgressSnapshot) -> Option<(String, String)> {
+    if now.n_to_embed > 0 {
+        let so_far = format!("embedding {} of {} passages", now.n_embedded, now.n_to_embed);
+        return Some((so_far, format!("embedding {}", count(now.n_to_embed, "passage"))));
+    }
+    let megabytes = now.bytes_read as f64 / 1e6;
+    let so_far = format!("indexing {} of {} files, {megabytes:.1} MB", now.n_read, now.n_to_read);
+    (now.n_to_read > 0).then(|| (so_far, format!("indexing {}", count(now.n_to_read, "file"))))
 }
 
 /// A bar that goes away with its owner.
@@ -192,6 +211,12 @@ impl Drop for Bar {
 fn tell(report: &IngestReport, console: &Console) {
     for notice in &report.notices {
         console.notice(notice.code.as_str(), &format!("{notice} ({})", notice.count));
+    }
+    if report.n_embedded > 0 {
+        let cost = report.embedding_usage.cost.map(|cost| format!(" · {cost}"));
+        let passages = count(report.n_embedded, "passage");
+        let tokens = report.embedding_usage.input_tokens;
+        console.note(&format!("embedded {passages} · {tokens} tokens{}", cost.unwrap_or_default()));
     }
     tracing::info!(
         n_files = report.n_files,
@@ -212,6 +237,9 @@ fn not_started(error: &StartError) -> Failure {
         CorpusErrorKind::Unreadable => "check the permissions; a corpus is a file or a directory",
         CorpusErrorKind::Empty => {
             "a corpus needs text files; hidden files and those in .gitignore do not count"
+        }
+        CorpusErrorKind::Embedding => {
+            "`strict` in [embedder] asks for vectors; without it the search goes by words alone"
         }
         _ => "try an empty directory with --store",
     };

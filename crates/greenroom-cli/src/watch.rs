@@ -5,6 +5,7 @@ use std::time::Duration;
 use greenroom_core::budget::Spent;
 use greenroom_core::ids::RunId;
 use greenroom_core::report::{Goal, Outcome};
+use greenroom_retrieval::NoticeCode;
 use greenroom_runtime::{AgentInfo, Run, RunError, RunEvent};
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -78,6 +79,7 @@ pub(crate) async fn follow(
     console: &Console,
     onlooker: &mut impl Onlooker,
 ) -> Result<Answered, Failure> {
+    let (n_without, _) = session.without_vectors();
     let mut interrupts = Interrupts::new();
     let mut screen = Screen::new(console, &session.team.agents());
     let begun_at = Instant::now();
@@ -114,6 +116,13 @@ pub(crate) async fn follow(
     let outcome = run.outcome().await;
     let duration = begun_at.elapsed();
     screen.end();
+    let (n_searches, why) = session.without_vectors();
+    if n_searches > n_without {
+        console.notice(
+            NoticeCode::QueryNotEmbedded.as_str(),
+            &format!("{} ({})", NoticeCode::QueryNotEmbedded.message(), why),
+        );
+    }
     let advice = session.models.advice(&outcome).await;
     let spending = run.spending();
     Ok(Answered {

@@ -28,8 +28,21 @@ pub(crate) struct File {
     pub(super) tries: Option<Setting<u32>>,
     pub(super) roles: BTreeMap<Role, Setting<String>>,
     pub(super) providers: Vec<(&'static Vendor, Provider)>,
+    pub(super) embedder: FileEmbedder,
     /// By the whole name of a model.
     pub(super) prices: BTreeMap<String, Setting<Price>>,
+}
+
+/// What the file says of the embedder.
+#[derive(Debug, Default)]
+pub(crate) struct FileEmbedder {
+    pub(super) model: Option<Setting<String>>,
+    /// How long its vectors are to be.
+    pub(crate) dimensions: Option<Setting<u32>>,
+    /// Whether nothing is searched without it.
+    pub(crate) is_strict: bool,
+    pub(crate) passage_prefix: Option<String>,
+    pub(crate) query_prefix: Option<String>,
 }
 
 /// What the file says of a provider.
@@ -75,12 +88,10 @@ impl File {
         let mut file = Self { path: Some(path.to_owned()), ..Self::default() };
         let mut root = Section::new(source, document.get_ref());
         file.model = root.text("model")?;
-        file.tries = root.count("tries")?.map(|tries| Setting {
-            value: u32::try_from(tries.value).unwrap_or(u32::MAX),
-            origin: tries.origin,
-        });
+        file.tries = root.count("tries")?.map(short);
         root.table("roles", |roles| file.read_roles(roles))?;
         root.table("providers", |providers| file.read_providers(providers))?;
+        root.table("embedder", |section| file.read_embedder(section))?;
         root.each("prices", |model, section| file.read_price(model, section))?;
         root.end()?;
         Ok(file)
@@ -111,6 +122,17 @@ impl File {
         providers.end()
     }
 
+    fn read_embedder(&mut self, mut section: Section<'_>) -> Result<(), Problem> {
+        self.embedder = FileEmbedder {
+            model: section.text("model")?,
+            dimensions: section.count("dimensions")?.map(short),
+            is_strict: section.flag("strict")?.is_some_and(|strict| strict.value),
+            passage_prefix: section.words("passage_prefix")?.map(|prefix| prefix.value),
+            query_prefix: section.words("query_prefix")?.map(|prefix| prefix.value),
+        };
+        section.end()
+    }
+
     /// Dollars for a million tokens. Tokens of a cache cost what others do, unless it is said.
     fn read_price(&mut self, model: &str, mut section: Section<'_>) -> Result<(), Problem> {
         let model: ModelName = model.parse().map_err(|error| {
@@ -127,6 +149,11 @@ impl File {
         self.prices.insert(model.to_string(), setting);
         section.end()
     }
+}
+
+/// A count that nobody needs to be larger.
+fn short(count: Setting<u64>) -> Setting<u32> {
+    Setting { value: u32::try_from(count.value).unwrap_or(u32::MAX), origin: count.origin }
 }
 
 fn read(path: &Path) -> io::Result<String> {

@@ -74,6 +74,16 @@ impl<'a> Section<'a> {
         })
     }
 
+    /// Text as it stands, blanks at its ends included.
+    pub(super) fn words(&mut self, key: &'static str) -> Result<Option<Setting<String>>, Problem> {
+        self.value(key, "text in quotes", |value| value.as_str().map(str::to_owned))
+    }
+
+    /// Yes or no.
+    pub(super) fn flag(&mut self, key: &'static str) -> Result<Option<Setting<bool>>, Problem> {
+        self.value(key, "true or false", |value| value.as_bool())
+    }
+
     /// A whole number from 1.
     pub(super) fn count(&mut self, key: &'static str) -> Result<Option<Setting<u64>>, Problem> {
         self.value(key, "a whole number from 1", |value| {

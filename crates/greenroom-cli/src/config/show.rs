@@ -26,21 +26,15 @@ pub(crate) fn show(args: &ModelArgs, console: &Console) -> Result<Exit, Failure>
 /// A line for each value: its name, the value, and where it came from.
 fn lines(config: &Config) -> Vec<(String, String, String)> {
     let mut lines = Vec::new();
-    let mut asked = BTreeSet::new();
-    for role in Role::ALL {
-        let model = config.model(role);
-        asked.extend(
-            model
-                .value
-                .parse::<ModelName>()
-                .ok()
-                .and_then(|name| name.vendor())
-                .map(|vendor| vendor.name),
-        );
-        lines.push((role.name().to_owned(), shown_name(&model.value), model.origin.to_string()));
+    let (mut asked, mut models) = (BTreeSet::new(), BTreeSet::new());
+    let roles = Role::ALL.map(|role| (role.name(), config.model(role)));
+    for (name, model) in roles.into_iter().chain([("embedder", config.embedder_name())]) {
+        let parsed = model.value.parse::<ModelName>().ok();
+        asked.extend(parsed.and_then(|name| name.vendor()).map(|vendor| vendor.name));
+        lines.push((name.to_owned(), shown_name(&model.value), model.origin.to_string()));
+        models.insert(model.value);
     }
-    for model in Role::ALL.map(|role| config.model(role).value).into_iter().collect::<BTreeSet<_>>()
-    {
+    for model in models {
         lines.extend(price(config, &model));
     }
     let tries = config.file.tries.as_ref();

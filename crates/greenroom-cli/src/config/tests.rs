@@ -10,7 +10,7 @@ fn file(text: &str) -> File {
 
 fn config(flag: Option<&str>, environment: &[(&str, &str)], dot_env: &str, toml: &str) -> Config {
     let variables = Variables::new(environment, dot_env).expect("the variables are fine");
-    Config { model: flag.map(str::to_owned), variables, file: file(toml) }
+    Config { model: flag.map(str::to_owned), embedder: None, variables, file: file(toml) }
 }
 
 #[track_caller]
@@ -46,6 +46,35 @@ fn an_address_of_the_environment_beats_that_of_the_file() {
     assert_eq!(both.base_url(vendor).value, "http://env/v1");
     assert!(format!("{:?}", of_file.settings()).contains("http://file/v1"));
     assert!(!format!("{:?}", both.settings()).contains("http://file/v1"));
+}
+
+#[test]
+fn an_embedder_is_named_like_a_model_and_none_takes_it_away() {
+    let toml = "[embedder]\nmodel = \"ollama:nomic-embed-text\"\ndimensions = 256\nstrict = true\n\
+                passage_prefix = \"search_document: \"\n";
+    let named = |config: &Config| {
+        let (name, _) = config.embedder()?;
+        Some((name.value, name.origin.to_string()))
+    };
+    assert_eq!(named(&config(None, &[], "", "")), None);
+    let of_file = config(None, &[], "", toml);
+    let wanted = ("ollama:nomic-embed-text".to_owned(), "greenroom.toml:2".to_owned());
+    assert_eq!(named(&of_file), Some(wanted));
+    let (_, of_file) = of_file.embedder().expect("there is one");
+    assert_eq!(of_file.dimensions.as_ref().map(|dimensions| dimensions.value), Some(256));
+    assert!(of_file.is_strict);
+    assert_eq!(of_file.passage_prefix.as_deref(), Some("search_document: "), "as it stands");
+    let env = [("GREENROOM_EMBEDDER", "openai:e")];
+    let of_env = config(None, &env, "", toml);
+    assert_eq!(named(&of_env), Some(("openai:e".into(), "GREENROOM_EMBEDDER".into())));
+    let taken = Config { embedder: Some("none".into()), ..config(None, &env, "", toml) };
+    assert_eq!(named(&taken), None);
+    check_mistake("[embedder]\nmodle = 1", "GR0413", &["did you mean `model`?"]);
+    check_mistake(
+        "[embedder]\nstrict = 1",
+        "GR0414",
+        &["`embedder.strict` is to be true or false"],
+    );
 }
 
 #[track_caller]

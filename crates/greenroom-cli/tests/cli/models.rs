@@ -9,11 +9,11 @@ use serde_json::json;
 
 use super::{CAPACITY, Ran, World};
 
-const KEY: &str = "sk-canary-0123456789abcdef";
+pub(super) const KEY: &str = "sk-canary-0123456789abcdef";
 
 /// Asks with variables besides those of the world.
 #[track_caller]
-fn ask(world: &World, args: &[&str], variables: &[(&str, &str)]) -> Ran {
+pub(super) fn ask(world: &World, args: &[&str], variables: &[(&str, &str)]) -> Ran {
     let args = [&["ask", CAPACITY, "--corpus", "docs"], args].concat();
     let output = world.command(&args).envs(variables.iter().copied()).output();
     let ran = Ran::from(output.expect("it can be run"));
@@ -130,6 +130,7 @@ fn the_configuration_is_shown_with_its_origins_and_without_its_keys() {
             "planner [redacted]#m (work.toml:5)",
             "research extractive (default)",
             "writer anthropic:claude (work.toml:3)",
+            "embedder none (default)",
             "anthropic:claude price unknown ([prices] of the file can say it)",
             "[redacted]#m price unknown ([prices] of the file can say it)",
             "tries 2 (work.toml:1)",

@@ -19,8 +19,8 @@ use tokio::time::Instant;
 use super::world::{SECOND, ask, request};
 
 /// A model that answers so many calls at once, each in a second, and refuses more.
-#[derive(Default)]
 struct Full {
+    refusal: ModelErrorKind,
     n_now: Arc<AtomicUsize>,
     n_answered: Arc<AtomicUsize>,
 }
@@ -41,13 +41,14 @@ impl ChatModel for Full {
     }
 
     fn stream(&self, _: ChatRequest) -> ChatStream {
+        let refusal = self.refusal;
         let (n_now, n_answered) = (Arc::clone(&self.n_now), Arc::clone(&self.n_answered));
         Box::pin(stream::once(async move {
             let is_full = n_now.fetch_add(1, Ordering::SeqCst) >= CAPACITY;
             let _place = Place(n_now);
             if is_full {
                 tokio::time::sleep(Duration::from_millis(10)).await;
-                return Err(ModelError::new(ModelErrorKind::RateLimited, "full", "too many"));
+                return Err(ModelError::new(refusal, "full", "too many"));
             }
             tokio::time::sleep(SECOND).await;
             n_answered.fetch_add(1, Ordering::SeqCst);
@@ -57,9 +58,9 @@ impl ChatModel for Full {
 }
 
 /// The share of the provider's capacity that a thousand calls at once make use of.
-async fn goodput(spec: GovernorSpec) -> f64 {
+async fn goodput(refusal: ModelErrorKind, spec: GovernorSpec) -> f64 {
     let governor = Governor::new(spec, Arc::new(SystemClock::new()));
-    let full = Full::default();
+    let full = Full { refusal, n_now: Arc::default(), n_answered: Arc::default() };
     let n_answered = Arc::clone(&full.n_answered);
     let model = resilient(full, &governor, ResilienceSpec::default());
     let begun = Instant::now();
@@ -77,9 +78,17 @@ async fn goodput(spec: GovernorSpec) -> f64 {
 #[tokio::test(start_paused = true)]
 async fn fi34_a_thousand_calls_do_not_bring_down_a_provider_of_fifty() {
     let told = ConcurrencySpec::fixed(CAPACITY as u32);
-    let told = goodput(GovernorSpec { concurrency: told, ..GovernorSpec::default() }).await;
+    let told = GovernorSpec { concurrency: told, ..GovernorSpec::default() };
+    let told = goodput(ModelErrorKind::RateLimited, told).await;
     assert!(told >= 0.95, "{told:.2} of a capacity that is known");
     // Each refusal holds the account back, and its callers come back one by one: that is the price of finding out.
-    let found = goodput(GovernorSpec::default()).await;
-    assert!(found >= 0.7, "{found:.2} of a capacity that is found out");
+    let found = goodput(ModelErrorKind::RateLimited, GovernorSpec::default()).await;
+    assert!(found >= 0.8, "{found:.2} of a capacity that is found out");
+}
+
+/// A provider that says 503 when it has too much to do is no provider that is down.
+#[tokio::test(start_paused = true)]
+async fn fi34_a_storm_of_503_loses_nobody() {
+    let found = goodput(ModelErrorKind::Unavailable, GovernorSpec::default()).await;
+    assert!(found >= 0.8, "{found:.2} of a capacity that is found out");
 }

@@ -28,6 +28,7 @@ pub(super) fn plain(n_places: u32) -> GovernorSpec {
         concurrency: ConcurrencySpec::fixed(n_places),
         breaker: None,
         retry_budget: None,
+        holds_on_bursts: false,
         ..GovernorSpec::default()
     }
 }

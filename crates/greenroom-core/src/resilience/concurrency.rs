@@ -10,11 +10,12 @@ use std::time::Duration;
 /// | rule | grows by one | shrinks |
 /// |---|---|---|
 /// | `Fixed` | never | never |
-/// | `Aimd` | with each first content | to nine tenths with a refusal |
+/// | `Aimd` | with each first content; once there were too many, in each round | to nine tenths with a refusal |
 /// | `Vegas` | while fewer than `alpha` calls seem to wait at the provider | while more than `beta` do, by those above `alpha`; and as `Aimd` with a refusal |
 ///
 /// No limit grows that is less than half used, and one refusal is as bad as several of calls that were
-/// sent together.
+/// sent together. A round is as many first contents as the limit allows calls. After eight rounds without
+/// another refusal the steps double with each round: what was too much may not be for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConcurrencyRule {
     /// The limit stays where it starts: a bulkhead.
@@ -59,6 +60,9 @@ impl ConcurrencySpec {
 
 const BACKOFF: f64 = 0.9;
 
+/// After there were too many, the limit grows by one in each of so many rounds.
+const ROUNDS_SLOW: f64 = 8.0;
+
 /// The shortest time to the first content is measured anew after so many samples for each call of the
 /// limit; else one lucky call would set it for ever.
 const SAMPLES_PER_CALL: f64 = 30.0;
@@ -68,6 +72,9 @@ const SAMPLES_PER_CALL: f64 = 30.0;
 pub struct Concurrency {
     spec: ConcurrencySpec,
     limit: f64,
+    /// Rounds of `Aimd` since calls were too many; `None` before they ever were. A round is as many first
+    /// contents as the limit allows calls.
+    n_rounds: Option<f64>,
     /// The shortest time to the first content: what it takes when nobody waits.
     unloaded: Option<Duration>,
     n_samples: u32,
@@ -81,7 +88,7 @@ impl Concurrency {
         let min = spec.min.max(1);
         let spec = ConcurrencySpec { min, max: spec.max.max(min), ..spec };
         let limit = f64::from(spec.start.clamp(spec.min, spec.max));
-        Self { spec, limit, unloaded: None, n_samples: 0, shrunk_at: None }
+        Self { spec, limit, n_rounds: None, unloaded: None, n_samples: 0, shrunk_at: None }
     }
 
     /// How many calls may be under way.
@@ -95,7 +102,7 @@ impl Concurrency {
         let is_in_use = n_in_flight as f64 * 2.0 >= self.limit;
         match self.spec.rule {
             ConcurrencyRule::Fixed => {}
-            ConcurrencyRule::Aimd if is_in_use => self.set(self.limit + 1.0),
+            ConcurrencyRule::Aimd if is_in_use => self.grow(),
             ConcurrencyRule::Aimd => {}
             ConcurrencyRule::Vegas { alpha, beta } => {
                 let n_waiting = self.n_waiting(took);
@@ -115,6 +122,20 @@ impl Concurrency {
             self.set((self.limit * BACKOFF).floor());
             self.shrunk_at = Some(now);
         }
+    }
+
+    /// The provider has said that there were too many: from here on the limit is felt for.
+    pub fn overran(&mut self) {
+        self.n_rounds = Some(0.0);
+    }
+
+    fn grow(&mut self) {
+        let of_a_round = 1.0 / self.limit;
+        let step = self.n_rounds.as_mut().map_or(1.0, |n_rounds| {
+            *n_rounds += of_a_round;
+            of_a_round * (*n_rounds - ROUNDS_SLOW).exp2().max(1.0)
+        });
+        self.set(self.limit + step.min(1.0));
     }
 
     /// How many of the calls under way seem to wait at the provider, by how much longer this one took.
@@ -209,6 +230,25 @@ mod tests {
             limit.refused(ms(11), ms(12));
             assert_eq!(limit.limit(), 8);
         }
+    }
+
+    #[test]
+    fn ac02_once_there_were_too_many_the_limit_is_felt_for() {
+        let spec = ConcurrencySpec { start: 40, max: 1000, ..AIMD };
+        let mut limit = Concurrency::new(spec);
+        limit.refused(ms(0), ms(0));
+        limit.shown(ms(10), 40);
+        assert_eq!(limit.limit(), 37, "an accident does not slow it down");
+        limit.overran();
+        let mut rounds = Vec::new();
+        for _ in 0..12 {
+            for _ in 0..limit.limit() {
+                limit.shown(ms(10), limit.limit());
+            }
+            rounds.push(limit.limit());
+        }
+        assert!(rounds[7] >= 44 && rounds[7] <= 46, "by one in a round: {rounds:?}");
+        assert!(rounds[11] >= rounds[7] + 15, "and faster when nothing happens: {rounds:?}");
     }
 
     #[test]

@@ -25,6 +25,10 @@
 //! A 429 holds the whole account back for as long as the provider asks (or 1, 2, 4 … 60 s when it does
 //! not say), and lowers the limit of concurrency once for all calls that were sent together. Afterwards
 //! calls are let through one by one, evenly over [`GovernorSpec::spread`].
+//!
+//! One 503 may be an accident, and only lowers the limit. Three without an answer in between, and a tenth of
+//! the calls under way, are what a provider says that has too much to do, and hold the account back as a
+//! 429 does.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -314,11 +318,21 @@ impl Governor {
         if error.kind.is_retryable() {
             self.last_failure = error.kind;
         }
-        if error.kind == RateLimited {
-            self.gate.close(error.retry_after, call.sent_at, now);
-        }
+        let are_too_many = match error.kind {
+            RateLimited => {
+                self.gate.close(error.retry_after, call.sent_at, now);
+                true
+            }
+            Unavailable if self.spec.holds_on_bursts => {
+                self.gate.struck(error.retry_after, call.sent_at, self.in_flight.len(), now)
+            }
+            _ => false,
+        };
         if matches!(error.kind, RateLimited | Timeout | Unavailable) {
             self.concurrency.refused(call.sent_at, now);
+        }
+        if are_too_many {
+            self.concurrency.overran();
         }
     }
 

@@ -3,6 +3,11 @@
 use std::time::Duration;
 
 const WAIT_MIN: Duration = Duration::from_secs(1);
+/// How many calls in a row must meet a provider that cannot take them before that is no accident: so many,
+/// and one of so many that were under way together.
+const STRIKES_MIN: u32 = 3;
+const STRIKES_PER: u32 = 10;
+
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// Closed until an instant; then a ramp; then open.
@@ -13,6 +18,8 @@ pub(super) struct Gate {
     closed_at: Option<Duration>,
     /// Closings in a row without a sign of success.
     n_closings: u32,
+    /// Calls in a row, without an answer in between, that the provider could not take.
+    n_strikes: u32,
     n_passed: usize,
     /// The most calls that the ramp was seen to be for.
     n_expected: usize,
@@ -26,6 +33,7 @@ impl Gate {
             closed_until: Duration::ZERO,
             closed_at: None,
             n_closings: 0,
+            n_strikes: 0,
             n_passed: 0,
             n_expected: 0,
             last_passed_at: Duration::ZERO,
@@ -77,8 +85,28 @@ impl Gate {
         self.last_passed_at = now;
     }
 
+    /// A call that was sent at `sent_at` met a provider that could not take it, while so many others are under
+    /// way. That may be an accident. Several in a row are none, and close the gate as a refusal does; whether
+    /// they did.
+    pub(super) fn struck(
+        &mut self,
+        asked: Option<Duration>,
+        sent_at: Duration,
+        n_in_flight: usize,
+        now: Duration,
+    ) -> bool {
+        self.n_strikes = self.n_strikes.saturating_add(1);
+        let n_together =
+            u32::try_from(n_in_flight).unwrap_or(u32::MAX).saturating_add(self.n_strikes);
+        let is_no_accident = self.n_strikes >= (n_together / STRIKES_PER).max(STRIKES_MIN);
+        if is_no_accident {
+            self.close(asked, sent_at, now);
+        }
+        is_no_accident
+    }
+
     /// A call that passed has an answer: the next refusal is the first in a row.
     pub(super) fn passed(&mut self) {
-        self.n_closings = 0;
+        (self.n_closings, self.n_strikes) = (0, 0);
     }
 }

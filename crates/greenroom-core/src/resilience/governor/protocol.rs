@@ -30,6 +30,8 @@ pub struct GovernorSpec {
     /// Whether calls are refused at home when the provider refuses most. Default no: the breaker and the
     /// concurrency limit do enough for most accounts.
     pub is_throttled: bool,
+    /// Whether a burst of 503 holds the account back as a 429 does. Default yes.
+    pub holds_on_bursts: bool,
     /// Over how long calls are spread after the account was held back. Default 2 s.
     pub spread: Duration,
 }
@@ -45,6 +47,7 @@ impl Default for GovernorSpec {
             breaker: Some(BreakerSpec::default()),
             retry_budget: Some(RetryBudgetSpec::default()),
             is_throttled: false,
+            holds_on_bursts: true,
             spread: Duration::from_secs(2),
         }
     }

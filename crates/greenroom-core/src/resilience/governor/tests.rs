@@ -26,6 +26,7 @@ fn plain(n_places: u32) -> GovernorSpec {
         concurrency: ConcurrencySpec::fixed(n_places),
         breaker: None,
         retry_budget: None,
+        holds_on_bursts: false,
         ..GovernorSpec::default()
     }
 }
@@ -220,6 +221,47 @@ fn rl05_calls_that_were_sent_together_are_one_refusal() {
         governor.finish(ticket, CallEnd::Failed(&limited), ms(100 + i));
     }
     assert_eq!(governor.gate.closed_until(), ms(1100));
+}
+
+/// So many of a hundred calls that are under way fail, before any is answered.
+fn after_strikes(n_strikes: usize) -> Governor {
+    let mut governor = governor(GovernorSpec { holds_on_bursts: true, ..plain(100) });
+    let tickets: Vec<_> = (0..100).map(|_| go(&mut governor, at(0))).collect();
+    let down = error(ModelErrorKind::Unavailable);
+    for ticket in &tickets[..n_strikes] {
+        governor.finish(*ticket, CallEnd::Failed(&down), at(1));
+    }
+    governor
+}
+
+#[test]
+fn rl05_a_burst_of_503_holds_the_account_back_and_an_odd_one_does_not() {
+    for n_odd in [1, 5, 9] {
+        assert_eq!(after_strikes(n_odd).gate.closed_until(), at(0), "{n_odd} of a hundred");
+    }
+    for n_many in [10, 50, 100] {
+        assert_eq!(after_strikes(n_many).gate.closed_until(), at(2), "{n_many} of a hundred");
+    }
+    // Alone, three in a row are a burst, and two with an answer in between are none.
+    let mut governor = governor(GovernorSpec { holds_on_bursts: true, ..plain(1) });
+    let down = error(ModelErrorKind::Unavailable);
+    let strike = |governor: &mut Governor, now| {
+        let ticket = go(governor, now);
+        governor.finish(ticket, CallEnd::Failed(&down), now);
+    };
+    for second in 1..=4 {
+        strike(&mut governor, at(second));
+        strike(&mut governor, at(second));
+        let answered = go(&mut governor, at(second));
+        governor.finish(answered, REPLIED, at(second));
+    }
+    assert_eq!(governor.gate.closed_until(), at(0));
+    for _ in 0..3 {
+        strike(&mut governor, at(10));
+    }
+    assert_eq!(governor.gate.closed_until(), at(11));
+    strike(&mut governor, at(11));
+    assert_eq!(governor.gate.closed_until(), at(13), "and for longer each time");
 }
 
 #[test]

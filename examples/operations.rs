@@ -67,7 +67,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("{}", runtime.tree().await);
 
-    runtime.shutdown().await;
+    println!("{:?}", runtime.health());
+    let left = runtime.drain(Duration::from_secs(25)).await;
+    println!("{} runs finished, {} parked", left.n_finished, left.parked.len());
     let Down { id, reason, .. } = ledger.down().await;
     println!("{id} has ended: {reason}");
     while let Some(Told::Fact(fact)) = events.next().await {

@@ -7,6 +7,7 @@ mod budgets;
 mod canary;
 mod compaction;
 mod dead_letters;
+mod draining;
 mod fan_out;
 mod faults;
 mod from_asyncio;

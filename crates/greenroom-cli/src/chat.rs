@@ -16,7 +16,7 @@ use crate::models::Models;
 use crate::question::checked;
 use crate::render::{answer, count, sources, without_marks};
 use crate::session::Session;
-use crate::signals::Interrupts;
+use crate::signals::Signals;
 use crate::watch::{Nobody, watch};
 use input::{Input, Line};
 
@@ -139,7 +139,7 @@ async fn next_line(input: Input) -> Result<(Input, Line), Failure> {
     } else {
         tokio::select! {
             next = next => next,
-            () = async { Interrupts::new().pressed().await } => return Err(Failure::Interrupted),
+            signal = async { Signals::new().next().await } => return Err(signal.into()),
         }
     };
     next.map_err(|error| Failure::environment("the input broke off", &error))?

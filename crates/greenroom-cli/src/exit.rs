@@ -25,6 +25,8 @@ pub(crate) enum Exit {
     Interrupted = 130,
     /// Nobody reads the output any more: 128 and the number of SIGPIPE.
     PipeClosed = 141,
+    /// Asked to end before there was an answer: 128 and the number of SIGTERM.
+    Terminated = 143,
 }
 
 impl From<Exit> for ExitCode {
@@ -40,6 +42,8 @@ pub(crate) enum Failure {
     Problem(Problem),
     /// Somebody pressed Ctrl-C.
     Interrupted,
+    /// Somebody asked the process to end.
+    Terminated,
     /// Nobody reads the output any more.
     PipeClosed,
 }
@@ -86,6 +90,7 @@ impl Failure {
         match self {
             Self::Problem(problem) => Some(problem.clone()),
             Self::Interrupted => Some(Problem::new(Exit::Interrupted, "GR0309", "interrupted")),
+            Self::Terminated => Some(Problem::new(Exit::Terminated, "GR0309", "terminated")),
             Self::PipeClosed => None,
         }
     }
@@ -100,6 +105,10 @@ impl Failure {
             Self::Interrupted => {
                 console.note("interrupted");
                 Exit::Interrupted
+            }
+            Self::Terminated => {
+                console.note("terminated");
+                Exit::Terminated
             }
             Self::PipeClosed => Exit::PipeClosed,
         }
@@ -117,6 +126,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Problem(problem) => write!(f, "{}", problem.message),
             Self::Interrupted => f.write_str("interrupted"),
+            Self::Terminated => f.write_str("terminated"),
             Self::PipeClosed => f.write_str("the output was closed"),
         }
     }

@@ -12,7 +12,7 @@ use greenroom_journal::{Durability, SqliteJournal, SqliteOptions};
 use greenroom_retrieval::{
     Corpus, CorpusError, CorpusErrorKind, CorpusOptions, IngestReport, Progress, ProgressSnapshot,
 };
-use greenroom_runtime::{Run, Runtime, StartError, SystemClock, Team};
+use greenroom_runtime::{DrainReport, Run, Runtime, StartError, SystemClock, Team};
 use greenroom_tools::{CalculateTool, DateTool, ReadFileTool};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -23,10 +23,13 @@ use crate::models::Models;
 use crate::paths;
 use crate::render::count;
 use crate::runs::journal_dir;
-use crate::signals::Interrupts;
+use crate::signals::Signals;
 
 /// How often the progress of indexing is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// How long a run may go on when the process is asked to end. Many who ask wait for ten seconds.
+pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(8);
 
 /// How long an orderly end may take; what is left then ends with the process.
 const END_MAX: Duration = Duration::from_secs(2);
@@ -81,6 +84,11 @@ impl Session {
         self.runtime.tree().await.to_string()
     }
 
+    /// Lets what is under way end, and leaves the rest to the next process.
+    pub(crate) async fn drain(&self) -> DrainReport {
+        self.runtime.drain(DRAIN_MAX).await
+    }
+
     /// Ends everything in an orderly way, if that is soon done.
     pub(crate) async fn end(self) {
         end(&self.runtime).await;
@@ -121,10 +129,10 @@ async fn start_team(
         .source_when("documents", opening)
         .tools_when("toolbox", tools(sources.corpora.clone()))
         .start();
-    let mut interrupts = Interrupts::new();
+    let mut signals = Signals::new();
     let team = tokio::select! {
         team = Box::pin(team) => team.map_err(|error| not_started(&error))?,
-        () = interrupts.pressed() => return Err(Failure::Interrupted),
+        signal = signals.next() => return Err(signal.into()),
         never = show_progress(&progress, console) => match never {},
     };
     if let Some(corpus) = corpus.get() {

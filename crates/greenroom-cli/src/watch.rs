@@ -1,4 +1,7 @@
-//! From a goal to its outcome, watched: events go to the screen, Ctrl-C cancels.
+//! From a goal to its outcome, watched: events go to the screen, Ctrl-C cancels, and SIGTERM leaves the run
+//! to the next process.
+
+mod ending;
 
 use std::time::Duration;
 
@@ -13,13 +16,11 @@ use crate::console::Console;
 use crate::exit::{Exit, Failure, Problem, chain};
 use crate::render::Screen;
 use crate::session::Session;
-use crate::signals::Interrupts;
+use crate::signals::{Signal, Signals};
+use ending::Ending;
 
 /// How often the screen shows that time passes.
 const FRAME: Duration = Duration::from_millis(100);
-
-/// How long a cancelled run may take to end.
-const CANCEL_MAX: Duration = Duration::from_secs(5);
 
 /// How much longer than its deadline a run may take to have its outcome.
 const GRACE: Duration = Duration::from_secs(10);
@@ -80,11 +81,11 @@ pub(crate) async fn follow(
     onlooker: &mut impl Onlooker,
 ) -> Result<Answered, Failure> {
     let (n_without, _) = session.without_vectors();
-    let mut interrupts = Interrupts::new();
+    let mut signals = Signals::new();
+    let mut ending = Ending::new(session);
     let mut screen = Screen::new(console, &session.team.agents());
     let begun_at = Instant::now();
     let mut give_up_at = begun_at + wall_max + GRACE;
-    let mut was_interrupted = false;
     let mut frames = tokio::time::interval(FRAME);
     frames.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
@@ -96,16 +97,14 @@ pub(crate) async fn follow(
                 }
                 None => break,
             },
-            () = interrupts.pressed() => {
-                if was_interrupted {
+            signal = signals.next() => match ending.begin(signal, &run, console) {
+                Some(ends_within) => give_up_at = Instant::now() + ends_within,
+                None => {
                     screen.end();
-                    std::process::exit(Exit::Interrupted as i32);
+                    std::process::exit(signal.exit() as i32);
                 }
-                was_interrupted = true;
-                console.note("cancelling; press Ctrl-C again to leave at once");
-                run.cancel();
-                give_up_at = Instant::now() + CANCEL_MAX;
-            }
+            },
+            () = ending.drained() => {}
             _ = frames.tick() => screen.tick(),
             () = tokio::time::sleep_until(give_up_at) => {
                 screen.end();
@@ -123,6 +122,10 @@ pub(crate) async fn follow(
             &format!("{} ({})", NoticeCode::QueryNotEmbedded.message(), why),
         );
     }
+    let was_interrupted = ending.is(Signal::Interrupt);
+    if ending.left(run.id()).await {
+        return Err(left(run.id()));
+    }
     let advice = session.models.advice(&outcome).await;
     let spending = run.spending();
     Ok(Answered {
@@ -139,10 +142,17 @@ pub(crate) async fn follow(
 }
 
 fn not_accepted(error: &RunError) -> Failure {
-    Problem::new(Exit::Failed, "GR0106", format!("the run was not accepted: {}", chain(error)))
+    Problem::new(Exit::Failed, error.code(), format!("the run was not accepted: {}", chain(error)))
         .into()
 }
 
 fn without_outcome() -> Failure {
     Problem::new(Exit::Failed, "GR0107", "the run did not end in its time").into()
+}
+
+/// The run goes on in another process.
+fn left(run: RunId) -> Failure {
+    let message = "the program was asked to end before there was an answer";
+    let problem = Problem::new(Exit::Terminated, "GR0315", message);
+    problem.help(format!("`greenroom ask --resume {run}` goes on with it")).into()
 }

@@ -142,6 +142,13 @@ impl Journal for SqliteJournal {
     fn runs(&self, which: Runs) -> BoxFuture<'static, Result<Vec<RunHead>, JournalError>> {
         self.read(|journal| journal.runs(which), move |file| load::runs(file, which))
     }
+
+    fn flush(&self) -> BoxFuture<'static, Result<(), JournalError>> {
+        match &self.place {
+            Place::Owned(writer, _) => writer.flush(),
+            Place::Memory(_) | Place::ReadOnly(_) => Box::pin(std::future::ready(Ok(()))),
+        }
+    }
 }
 
 fn refused() -> JournalError {

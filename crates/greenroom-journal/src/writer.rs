@@ -31,6 +31,9 @@ pub(crate) trait Backend: Send + 'static {
         group: &[(StreamId, Arc<[Recorded]>)],
     ) -> Result<Vec<Answer>, JournalError>;
 
+    /// Makes the disk have what was appended.
+    fn flush(&mut self) -> Result<(), JournalError>;
+
     /// Deletes at most so many runs that were finished before an instant, and gives their number.
     fn purge(&mut self, before: Timestamp, n_max: usize) -> Result<usize, JournalError>;
 }
@@ -39,6 +42,7 @@ enum Job {
     Append(StreamId, Arc<[Recorded]>, oneshot::Sender<Answer>),
     /// Answered once everything before it is.
     Settle(oneshot::Sender<Answer>),
+    Flush(oneshot::Sender<Answer>),
     Purge(Timestamp, usize, oneshot::Sender<Result<usize, JournalError>>),
 }
 
@@ -70,6 +74,11 @@ impl Writer {
     /// Completes once everything that was called before is decided.
     pub(crate) fn settle(&self) -> BoxFuture<'static, Answer> {
         self.send(Job::Settle)
+    }
+
+    /// Completes once the disk has everything that was appended before.
+    pub(crate) fn flush(&self) -> BoxFuture<'static, Answer> {
+        self.send(Job::Flush)
     }
 
     pub(crate) fn purge(
@@ -144,6 +153,10 @@ impl<B: Backend> Loop<B> {
                         group.answers.push(answer);
                     }
                     Job::Settle(answer) => group.settled.push(answer),
+                    Job::Flush(answer) => {
+                        self.write(std::mem::take(&mut group));
+                        let _ = answer.send(self.guarded(B::flush));
+                    }
                     Job::Purge(before, n_max, answer) => {
                         self.write(std::mem::take(&mut group));
                         let purged = self.guarded(|backend| backend.purge(before, n_max));

@@ -60,6 +60,14 @@ impl AgentInfo {
     pub fn n_restarts(&self) -> u64 {
         self.generation.saturating_sub(1)
     }
+
+    /// Whether it handles nothing, has nothing to handle, and waits for no effect. Timers are not counted:
+    /// whatever they are for has not begun.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        let is_idle = self.n_effects == 0 && self.n_queued == 0 && self.in_flight.is_none();
+        self.state == AgentState::Stopped || (self.state == AgentState::Running && is_idle)
+    }
 }
 
 /// A message that is being handled.

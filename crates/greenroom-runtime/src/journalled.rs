@@ -11,10 +11,10 @@ use greenroom_core::ids::StreamId;
 use greenroom_core::journal::{Event, Journal, JournalError, Recorded};
 use greenroom_core::time::Clock;
 use greenroom_core::{agent, router};
-use tokio_util::sync::CancellationToken;
 
 use crate::actor::effect::EffectError;
 use crate::actor::{Actor, Context, Failure};
+use crate::run::live::Pace;
 
 /// A machine that folds events.
 pub(crate) trait Fold {
@@ -171,8 +171,7 @@ pub(crate) struct Journalled<M> {
     queue: VecDeque<Event>,
     /// Events that are on their way into the journal.
     n_appending: u64,
-    /// Cancelled once a result is stored: the run has got further.
-    moved: CancellationToken,
+    pace: Pace,
 }
 
 impl<M: Fold> Journalled<M> {
@@ -181,10 +180,10 @@ impl<M: Fold> Journalled<M> {
         journal: Arc<dyn Journal>,
         clock: Arc<dyn Clock>,
         stream: StreamId,
-        moved: CancellationToken,
+        pace: Pace,
     ) -> Self {
         let (n_stored, queue, n_appending) = (0, VecDeque::new(), 0);
-        Self { machine, journal, clock, stream, n_stored, queue, n_appending, moved }
+        Self { machine, journal, clock, stream, n_stored, queue, n_appending, pace }
     }
 
     fn load(&self) -> BoxFuture<'static, Result<Vec<Recorded>, JournalError>> {
@@ -211,7 +210,11 @@ impl<M: Fold> Journalled<M> {
             return Ok(Next::Wait);
         }
         if self.queue.is_empty() {
-            self.queue.extend(self.machine.decide());
+            // What is not begun now is decided again by the next process.
+            let is_parking = self.pace.parking.is_cancelled();
+            let mut decided = self.machine.decide();
+            decided.retain(|event| !(is_parking && event.is_intent()));
+            self.queue.extend(decided);
         }
         if self.queue.is_empty() {
             return Ok(Next::Wait);
@@ -243,8 +246,8 @@ impl<M: Fold> Journalled<M> {
         let mut commands = Vec::new();
         for recorded in batch.iter() {
             self.machine.apply(&recorded.event);
-            if recorded.event.is_result() && !self.moved.is_cancelled() {
-                self.moved.cancel();
+            if recorded.event.is_result() && !self.pace.moved.is_cancelled() {
+                self.pace.moved.cancel();
             }
             commands.extend(self.machine.command(&recorded.event));
         }

@@ -49,7 +49,7 @@ pub use run::control::ControlError;
 pub use run::events::{RunEvent, RunEvents};
 pub use runtime::clock::SystemClock;
 pub use runtime::error::{RunError, StartError};
-pub use runtime::{Runtime, RuntimeBuilder};
+pub use runtime::{DrainReport, Health, HealthState, Runtime, RuntimeBuilder};
 pub use supervisor::{Drained, Ignored, RactorChild, Start, StartFuture, Subject, SupervisorRef};
 pub use team::specialist::Task;
 pub use team::{Team, TeamBuilder};

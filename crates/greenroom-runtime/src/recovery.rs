@@ -128,7 +128,7 @@ async fn take_over(
     boot: u32,
     changes: Vec<Change>,
 ) -> Result<CancellationToken, RunError> {
-    let place = runtime.runs().admit(run).ok_or(RunError::TooManyRuns)?;
+    let place = runtime.admit(run)?;
     let found = seen.owner().and_then(|owner| runtime.bindings().find(owner));
     let resumable = found.ok_or(RunError::NoOwner)?;
     append(runtime, run, seen, seen.claim(runtime.boot(), boot, changes)).await?;

@@ -25,7 +25,7 @@ use crate::agents::turn::TurnMessage;
 use crate::inspect::AgentInfo;
 use crate::run::account::Account;
 use crate::run::events::{Emitter, RunEvent, RunEvents};
-use crate::run::live::{Control, LiveRun, Place};
+use crate::run::live::{Control, LiveRun, Pace, Place};
 use crate::runtime::Runtime;
 use crate::runtime::error::RunError;
 
@@ -41,8 +41,7 @@ pub(crate) struct RunShared<O> {
     turns: Mutex<BTreeMap<StreamId, AgentRef<TurnMessage>>>,
     outcome: OnceLock<O>,
     over: CancellationToken,
-    /// Cancelled once the run has got further than it was when this process took it.
-    pub(crate) moved: CancellationToken,
+    pub(crate) pace: Pace,
     /// Set once the run's own actor can be told things.
     controls: OnceLock<Controls>,
     is_closing: AtomicBool,
@@ -63,7 +62,7 @@ impl<O: Clone + Send + Sync + 'static> RunShared<O> {
             turns: Mutex::default(),
             outcome: OnceLock::new(),
             over: CancellationToken::new(),
-            moved: CancellationToken::new(),
+            pace: Pace::default(),
             controls: OnceLock::new(),
             is_closing: AtomicBool::new(false),
             place: Mutex::default(),
@@ -72,7 +71,8 @@ impl<O: Clone + Send + Sync + 'static> RunShared<O> {
 
     /// A run that takes a place, and is shown there.
     pub(crate) fn open(place: Place, ledger: Ledger, events: Emitter, top_k: usize) -> Arc<Self> {
-        let shared = Arc::new(Self::new(place.run(), ledger, events, top_k));
+        let shared = Self::new(place.run(), ledger, events, top_k);
+        let shared = Arc::new(Self { pace: place.pace(), ..shared });
         place.show(Arc::clone(&shared) as Arc<dyn LiveRun>);
         *shared.lock_place() = Some(place);
         shared
@@ -96,7 +96,7 @@ impl<O: Clone + Send + Sync + 'static> RunShared<O> {
     pub(crate) fn finish(&self, outcome: O) {
         let _ = self.outcome.set(outcome);
         self.over.cancel();
-        self.moved.cancel();
+        self.pace.moved.cancel();
         self.abandon();
     }
 
@@ -185,6 +185,11 @@ impl<O: Clone + Send + Sync + 'static> LiveRun for RunShared<O> {
 
     fn turns(&self) -> Vec<AgentRef<TurnMessage>> {
         self.lock_turns().values().cloned().collect()
+    }
+
+    fn at_rest(&self) -> Option<u64> {
+        let agents = self.agents().into_iter();
+        agents.map(|agent| agent.is_at_rest().then_some(agent.n_admitted)).sum()
     }
 
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {

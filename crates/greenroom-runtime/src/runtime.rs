@@ -5,6 +5,7 @@
 mod builder;
 pub(crate) mod census;
 pub(crate) mod clock;
+mod drain;
 mod durable;
 pub(crate) mod error;
 mod letters;
@@ -44,6 +45,7 @@ use builder::subtree;
 use durable::Durable;
 
 pub use builder::RuntimeBuilder;
+pub use drain::{DrainReport, Health, HealthState};
 
 /// Supervisors that share the runs, so that starting one run waits for no other.
 const PARTITIONS: usize = 8;
@@ -261,6 +263,7 @@ impl Runtime {
     pub async fn shutdown(&self) {
         let Inner { root, tasks, .. } = &*self.inner;
         let over = tasks.over();
+        self.runs().draining.cancel();
         root.shutdown(ExitReason::Shutdown);
         if tokio::time::timeout(SHUTDOWN_MAX, over.cancelled()).await.is_err() {
             root.shutdown(ExitReason::Killed);

@@ -99,7 +99,7 @@ impl Team {
         }
         let crew = &self.crew;
         let id = crew.runtime.new_run_id();
-        let place = crew.runtime.runs().admit(id).ok_or(RunError::TooManyRuns)?;
+        let place = crew.runtime.admit(id)?;
         let at = crew.clock.now();
         let (budget, top_k) = (goal.budget, goal.top_k);
         let deadline = at.after(budget.wall_max);
@@ -257,7 +257,7 @@ impl Resumable for Crew {
         let team = Team { crew: self };
         Box::pin(async move {
             team.launch(Arc::clone(&shared)).await?;
-            Ok(shared.moved.clone())
+            Ok(shared.pace.moved.clone())
         })
     }
 }

@@ -110,6 +110,10 @@ impl Journal for MortalJournal {
     fn runs(&self, which: Runs) -> BoxFuture<'static, Result<Vec<RunHead>, JournalError>> {
         if self.is_over() { Box::pin(future::pending()) } else { self.inner.runs(which) }
     }
+
+    fn flush(&self) -> BoxFuture<'static, Result<(), JournalError>> {
+        if self.is_over() { Box::pin(future::pending()) } else { self.inner.flush() }
+    }
 }
 
 impl fmt::Debug for MortalJournal {

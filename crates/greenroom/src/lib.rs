@@ -32,9 +32,9 @@ pub use greenroom_output::{Answer, Output, OutputError, OutputErrorKind, output}
 #[cfg(feature = "retrieval")]
 pub use greenroom_retrieval::{Corpus, CorpusOptions, Embedding};
 pub use greenroom_runtime::{
-    Actor, Agent, AgentRef, Branch, BranchError, Context, ControlError, Down, Failure, Feed,
-    Gathered, Job, JobReply, PanicLocations, Persistent, PersistentSpec, Pool, PoolError,
-    Recovered, Reply, ResumeError, Run, RunEvent, Runtime, Task, Team, Told, VirtualActors,
-    VirtualRef, VirtualSpec, WatchId,
+    Actor, Agent, AgentRef, Branch, BranchError, Context, ControlError, Down, DrainReport, Failure,
+    Feed, Gathered, Health, HealthState, Job, JobReply, PanicLocations, Persistent, PersistentSpec,
+    Pool, PoolError, Recovered, Reply, ResumeError, Run, RunEvent, Runtime, Task, Team, Told,
+    VirtualActors, VirtualRef, VirtualSpec, WatchId,
 };
 pub use greenroom_tools::builtin;

@@ -104,7 +104,7 @@ pub(crate) fn failed_json(problem: &Problem) -> String {
     json_line(&Answer {
         run_id: None,
         status: match problem.exit {
-            Exit::Interrupted => Status::Cancelled,
+            Exit::Interrupted | Exit::Terminated => Status::Cancelled,
             _ => Status::Failed,
         },
         answer: "",

@@ -289,6 +289,18 @@ impl Event {
         }
     }
 
+    /// Whether work begins with it at once. A call that waits first has not begun.
+    #[must_use]
+    pub fn is_intent(&self) -> bool {
+        match self {
+            Self::ModelCalled { delay, .. } => delay.is_zero(),
+            Self::CompactionStarted { .. }
+            | Self::ToolStarted { .. }
+            | Self::TaskAssigned { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Whether whoever folds the stream can begin here.
     #[must_use]
     pub fn is_snapshot(&self) -> bool {

@@ -35,6 +35,11 @@ impl Backend for Scripted {
         Ok(group.iter().map(|_| Ok(())).collect())
     }
 
+    fn flush(&mut self) -> Result<(), JournalError> {
+        let _ = self.groups.send(0);
+        Ok(())
+    }
+
     fn purge(&mut self, _: Timestamp, _: usize) -> Result<usize, JournalError> {
         Ok(0)
     }
@@ -158,4 +163,18 @@ async fn dropping_the_writer_waits_for_what_was_appended() {
     world.script.send(Ok(())).expect("the backend listens");
     drop(world.writer);
     assert_eq!(world.groups.iter().sum::<usize>(), 2);
+}
+
+#[tokio::test]
+async fn a_flush_comes_after_everything_that_was_appended_before_it() {
+    let world = world(None);
+    let appended = [1, 2].map(|n| world.writer.append(&stream(n), Arc::from([])));
+    let flushed = world.writer.flush();
+    drop(world.script);
+    assert_eq!(flushed.await, Ok(()));
+    for append in appended {
+        assert_eq!(append.await, Ok(()));
+    }
+    let groups: Vec<_> = world.groups.try_iter().collect();
+    assert_eq!((groups.iter().sum::<usize>(), groups.last()), (2, Some(&0)), "{groups:?}");
 }

@@ -81,8 +81,8 @@ impl Router {
     pub(crate) fn new(setup: Arc<RouterSetup>) -> Self {
         let machine = Machine::new(Arc::clone(&setup.crew.router));
         let (journal, clock) = (Arc::clone(&setup.crew.journal), Arc::clone(&setup.crew.clock));
-        let (stream, moved) = (setup.stream.clone(), setup.shared.moved.clone());
-        let journalled = Journalled::new(machine, journal, clock, stream, moved);
+        let (stream, pace) = (setup.stream.clone(), setup.shared.pace.clone());
+        let journalled = Journalled::new(machine, journal, clock, stream, pace);
         Self { setup, journalled, given: BTreeMap::new() }
     }
 

@@ -13,11 +13,10 @@ use greenroom_core::budget::Limit;
 use greenroom_core::ids::{AgentId, CallId, StreamId};
 use greenroom_core::journal::{Event, Journal, Recorded};
 use greenroom_core::message::{Message, ToolOutcome};
-use greenroom_core::model::{ChatModel, ChatReply};
+use greenroom_core::model::{ChatModel, ChatReply, ChatRequest};
 use greenroom_core::report::{Report, TaskFailure, TaskFailureKind};
 use greenroom_core::time::{Clock, Timestamp};
 use greenroom_core::tool::DynTool;
-use tokio_util::sync::CancellationToken;
 
 use super::retrieval::RetrievalMessage;
 use super::tools::ToolMessage;
@@ -27,6 +26,7 @@ use crate::actor::{Actor, Context, Failure};
 use crate::journalled::{Journalled, JournalledActor, Stored};
 use crate::run::account::{Account, Unanswered};
 use crate::run::events::{Emitter, RunEvent};
+use crate::run::live::Pace;
 
 use people::{Desk, Told, Word};
 
@@ -66,8 +66,7 @@ pub(crate) struct TurnSetup {
     pub(crate) is_answer: bool,
     /// When the whole task is over, when nobody else keeps that.
     pub(crate) deadline: Option<Timestamp>,
-    /// Cancelled once the run has got further.
-    pub(crate) moved: CancellationToken,
+    pub(crate) pace: Pace,
 }
 
 /// How often an agent that waits for people looks whether its deadline counts again.
@@ -88,6 +87,12 @@ impl Default for Timeouts {
 
 pub(crate) enum TurnMessage {
     Stored(Stored),
+    /// A model call has waited for as long as it was to.
+    Due {
+        turn: u32,
+        attempt: u32,
+        request: ChatRequest,
+    },
     Replied {
         turn: u32,
         attempt: u32,
@@ -129,8 +134,8 @@ impl TurnAgent {
     pub(crate) fn new(setup: Arc<TurnSetup>) -> Self {
         let machine = Machine::new(Arc::clone(&setup.spec), setup.stream.seed());
         let (journal, clock) = (Arc::clone(&setup.journal), Arc::clone(&setup.clock));
-        let (stream, moved) = (setup.stream.clone(), setup.moved.clone());
-        let journalled = Journalled::new(machine, journal, clock, stream, moved);
+        let (stream, pace) = (setup.stream.clone(), setup.pace.clone());
+        let journalled = Journalled::new(machine, journal, clock, stream, pace);
         Self { setup, journalled, desk: Desk::default() }
     }
 
@@ -224,7 +229,12 @@ impl JournalledActor for TurnAgent {
     fn perform(&mut self, command: Command, context: &mut Context<'_, Self>) {
         match command {
             Command::CallModel { turn, attempt, delay, request } => {
-                self.call_model(turn, attempt, delay, request, context);
+                if delay.is_zero() {
+                    return self.call_model(turn, attempt, request, context);
+                }
+                // A wait is no work: nothing is under way meanwhile.
+                self.step(|| format!("turn {turn}: waiting for try {attempt}"), context);
+                context.after(delay, TurnMessage::Due { turn, attempt, request });
             }
             Command::Compact { turn, attempt, request } => {
                 self.compact(turn, attempt, request, context);
@@ -260,6 +270,11 @@ impl Actor for TurnAgent {
     ) -> Result<(), Failure> {
         match message {
             TurnMessage::Stored(stored) => return self.stored(stored, context),
+            // The next process waits for the rest of the time, and calls.
+            TurnMessage::Due { .. } if self.setup.pace.parking.is_cancelled() => {}
+            TurnMessage::Due { turn, attempt, request } => {
+                self.call_model(*turn, *attempt, request.clone(), context);
+            }
             TurnMessage::Replied { turn, attempt, result } => {
                 self.replied(*turn, *attempt, result);
             }
@@ -299,6 +314,7 @@ impl fmt::Debug for TurnMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Stored(_) => "Stored",
+            Self::Due { .. } => "Due",
             Self::Noted { .. } => "Noted",
             Self::Replied { .. } => "Replied",
             Self::ToolDone { .. } => "ToolDone",

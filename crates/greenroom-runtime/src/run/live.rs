@@ -1,11 +1,12 @@
 //! The runs that are at work in a runtime, by id.
 
 use std::any::Any;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use greenroom_core::ids::{RunId, StreamId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 use crate::actor::address::AgentRef;
 use crate::agents::turn::TurnMessage;
@@ -18,6 +19,15 @@ pub(crate) enum Control {
     Pause(bool),
 }
 
+/// How a run gets on.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Pace {
+    /// Cancelled once the run has got further than it was when this process took it.
+    pub(crate) moved: CancellationToken,
+    /// Cancelled once no run begins anything any more.
+    pub(crate) parking: CancellationToken,
+}
+
 /// A run at work, whatever comes of it.
 pub(crate) trait LiveRun: Send + Sync + 'static {
     /// Tells the run's router, or its only agent. Whether it has been told says nothing of what it does.
@@ -26,12 +36,18 @@ pub(crate) trait LiveRun: Send + Sync + 'static {
     fn turn(&self, stream: &StreamId) -> Option<AgentRef<TurnMessage>>;
     /// All such agents, some of which may have ended.
     fn turns(&self) -> Vec<AgentRef<TurnMessage>>;
+    /// How many messages its agents have taken in all; `None` while one of them has something under way.
+    fn at_rest(&self) -> Option<u64>;
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
 /// Room for runs, and those that have taken it.
 pub(crate) struct LiveRuns {
     room: Arc<Semaphore>,
+    /// Cancelled once no run is accepted any more.
+    pub(crate) draining: CancellationToken,
+    /// Cancelled once no run begins anything any more.
+    pub(crate) parking: CancellationToken,
     /// A place that is taken and has no run yet is one that is being started.
     places: Mutex<HashMap<RunId, Option<Arc<dyn LiveRun>>>>,
 }
@@ -39,7 +55,8 @@ pub(crate) struct LiveRuns {
 impl LiveRuns {
     pub(crate) fn new(runs_max: usize) -> Arc<Self> {
         let room = Arc::new(Semaphore::new(runs_max.clamp(1, Semaphore::MAX_PERMITS)));
-        Arc::new(Self { room, places: Mutex::default() })
+        let (draining, parking) = (CancellationToken::new(), CancellationToken::new());
+        Arc::new(Self { room, draining, parking, places: Mutex::default() })
     }
 
     /// A place for a run; `None` when there is no room.
@@ -56,6 +73,24 @@ impl LiveRuns {
     /// Whether the run is at work here, or is being started.
     pub(crate) fn has(&self, run: RunId) -> bool {
         self.lock().contains_key(&run)
+    }
+
+    /// The runs that are at work here or are being started, in the order of their ids, with what
+    /// [`LiveRun::at_rest`] says of each.
+    pub(crate) fn at_rest(&self) -> BTreeMap<RunId, Option<u64>> {
+        // Agents are looked at after the lock: whoever drops the last owner of a run takes it.
+        let places: Vec<_> = self.lock().iter().map(|(run, live)| (*run, live.clone())).collect();
+        places.into_iter().map(|(run, live)| (run, live.and_then(|live| live.at_rest()))).collect()
+    }
+
+    /// How many runs are at work here, or are being started.
+    pub(crate) fn n_places(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Whether there is room for another run.
+    pub(crate) fn has_room(&self) -> bool {
+        self.room.available_permits() > 0
     }
 
     /// The run, when it is at work here.
@@ -87,6 +122,12 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) fn run(&self) -> RunId {
         self.run
+    }
+
+    /// How the run gets on, from here on.
+    pub(crate) fn pace(&self) -> Pace {
+        let parking = self.runs.upgrade().map(|runs| runs.parking.clone());
+        Pace { parking: parking.unwrap_or_default(), ..Pace::default() }
     }
 
     /// Makes the run known.

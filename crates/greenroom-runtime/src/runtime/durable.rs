@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use greenroom_core::ids::RunId;
 use greenroom_core::random::SplitMix64;
 use greenroom_core::recovery::Owner;
 
 use super::Runtime;
 use crate::recovery::{Bindings, RecoveryState, Resumable};
-use crate::run::live::LiveRuns;
+use crate::run::live::{LiveRuns, Place};
+use crate::runtime::error::RunError;
 
 /// The runs of a runtime.
 pub(super) struct Durable {
@@ -33,6 +35,13 @@ impl Runtime {
     /// The runs at work.
     pub(crate) fn runs(&self) -> &Arc<LiveRuns> {
         &self.inner.durable.runs
+    }
+
+    /// A place for a run that is to be at work here from now on.
+    pub(crate) fn admit(&self, run: RunId) -> Result<Place, RunError> {
+        let place = self.runs().admit(run).ok_or(RunError::TooManyRuns);
+        // Looked at once the place is taken: whoever begins to drain sees the place, or is seen.
+        if self.runs().draining.is_cancelled() { Err(RunError::Draining) } else { place }
     }
 
     /// The teams and agents that can continue runs.

@@ -54,6 +54,9 @@ pub enum RunError {
     /// The runtime has as many runs as it may have.
     #[error("the runtime has as many runs as it may have")]
     TooManyRuns,
+    /// The runtime [drains](crate::Runtime::drain), or stops.
+    #[error("the runtime is draining and takes no new runs")]
+    Draining,
     /// The team or agent that the run belongs to is not here.
     #[error("nobody here can continue the run")]
     NoOwner,
@@ -66,4 +69,20 @@ pub enum RunError {
     /// The agent's value is not of the type that was asked for.
     #[error("the output is not of the expected type: {0}")]
     Output(String),
+}
+
+impl RunError {
+    /// The code that `docs/errors.md` explains.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::EmptyQuestion => "GR0101",
+            Self::Journal(error) => error.kind.code(),
+            Self::TooManyRuns => "GR0111",
+            Self::Draining => "GR0112",
+            Self::Failed(_) => "GR0300",
+            Self::Output(_) => "GR0306",
+            Self::NoModel | Self::NoOwner | Self::Supervisor(_) => "GR0106",
+        }
+    }
 }

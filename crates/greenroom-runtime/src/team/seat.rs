@@ -82,7 +82,7 @@ impl Seat {
             top_k: goal_top_k,
             is_answer: task.as_str() == ANSWER,
             deadline: None,
-            moved: router.shared.moved.clone(),
+            pace: router.shared.pace.clone(),
         });
         let tasks = crew.runtime.tasks().clone();
         let lost = on_lost(&tasks, reply_to, task, attempt);

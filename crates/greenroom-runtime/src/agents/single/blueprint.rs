@@ -51,7 +51,7 @@ impl Blueprint {
         events: Emitter,
     ) -> Result<Arc<RunShared<AgentOutcome>>, RunError> {
         let id = self.runtime.new_run_id();
-        let place = self.runtime.runs().admit(id).ok_or(RunError::TooManyRuns)?;
+        let place = self.runtime.admit(id)?;
         let at = self.runtime.clock().now();
         let deadline = at.after(self.budget.wall_max);
         let agent = self.spec.id.clone();
@@ -93,7 +93,7 @@ impl Blueprint {
             top_k: shared.top_k,
             is_answer: true,
             deadline: Some(deadline),
-            moved: shared.moved.clone(),
+            pace: shared.pace.clone(),
         });
         let (closer, over) = (Closer::of(&self.runtime), Arc::clone(shared));
         let slot = self.runtime.slot(self.spec.id.clone(), "agent", internal_mailbox());
@@ -139,7 +139,7 @@ impl Resumable for Blueprint {
         let deadline = seen.deadline();
         Box::pin(async move {
             self.launch(&shared, deadline).await?;
-            Ok(shared.moved.clone())
+            Ok(shared.pace.moved.clone())
         })
     }
 }

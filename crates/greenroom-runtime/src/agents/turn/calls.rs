@@ -29,20 +29,16 @@ impl TurnAgent {
         &mut self,
         turn: u32,
         attempt: u32,
-        delay: Duration,
         mut request: ChatRequest,
         context: &Context<'_, Self>,
     ) {
         self.step(|| format!("turn {turn}: asking {}", self.setup.model.name()), context);
         let (model, events) = (Arc::clone(&self.setup.model), self.setup.events.clone());
         let (agent, is_answer) = (self.id(), self.setup.is_answer);
-        let deadline = delay.saturating_add(self.setup.timeouts.model);
+        let deadline = self.setup.timeouts.model;
         request.caller = self.caller(attempt, &format!("{turn}"), deadline);
         let (progress, account) = (context.progress(), Arc::clone(&self.setup.account));
         let call = async move {
-            if !delay.is_zero() {
-                tokio::time::sleep(delay).await;
-            }
             if attempt > 1 || turn > 1 {
                 events.emit(|| RunEvent::TextReset { agent: agent.clone() });
             }

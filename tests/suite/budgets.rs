@@ -3,18 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use greenroom_core::budget::{Budget, Limit, Price, Usage, Usd};
+use greenroom_core::budget::{Budget, Limit, Price, Spent, Usage, Usd};
 use greenroom_core::model::{
     ChatModel, ChatReply, ChatRequest, ModelError, ModelErrorKind, converse,
 };
 use greenroom_core::report::{Goal, Outcome, Status};
 use greenroom_core::router::{Plan, PlannedTask};
+use greenroom_models::Extractive;
 use greenroom_models::cassette::{Cassette, CassetteMode};
 use greenroom_models::resilience::{
     CacheSpec, Governor, GovernorSpec, HedgeSpec, ResilienceSpec, resilient,
 };
+use greenroom_retrieval::{Corpus, CorpusOptions, Embedding};
 use greenroom_runtime::{Run, Runtime, SystemClock};
-use greenroom_testkit::{Calls, Delayed, ScriptedModel};
+use greenroom_testkit::{Calls, Delayed, HashedEmbedder, ScriptedModel};
 
 use tokio::time::Instant;
 
@@ -135,6 +137,32 @@ async fn what_was_spent_is_told_by_agent_and_model() {
     // The journal tells the same as the account.
     assert_eq!(spent(&run).tokens(), outcome.usage.tokens());
     assert_eq!(spent(&run).cost, outcome.usage.cost);
+    end(runtime).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_vectors_of_questions_are_paid_for_by_the_run_that_asks() {
+    let runtime = runtime().await;
+    let dir = tempfile::TempDir::new().expect("a directory");
+    let text = "The default capacity of a mailbox is 64 messages.";
+    std::fs::write(dir.path().join("mailbox.md"), text).expect("it can be written");
+    let embedding = Embedding::new(HashedEmbedder::new("e").price(price()));
+    let corpus = Corpus::open(CorpusOptions::new([dir.path()]).embedding(embedding)).await;
+    let corpus = corpus.expect("it opens");
+    let team = runtime.team().model(Extractive::new()).source(corpus.clone()).start().await;
+    let run = team.expect("it starts").ask("How large is a mailbox?").await.expect("accepted");
+    let outcome = run.outcome().await;
+    let told = run.spending();
+    let of_embedder: Vec<_> = told.iter().filter(|spent| spent.model == "e").collect();
+    let [Spent { agent, usage, .. }] = of_embedder.as_slice() else { panic!("{told:?}") };
+    assert!(agent.as_str().starts_with("research-t"), "{agent}");
+    assert!(usage.model_calls > 0 && usage.input_tokens > 0);
+    assert_eq!(usage.cost, Some(price().cost(usage)));
+    // The journal tells the same as the account, and embedding the passages was nobody's.
+    assert_eq!(outcome.usage.cost, usage.cost);
+    assert_eq!(spent(&run).tokens(), outcome.usage.tokens());
+    assert_eq!(spent(&run).model_calls, outcome.usage.model_calls);
+    assert_eq!(corpus.report().embedding_usage.model_calls, 1);
     end(runtime).await;
 }
 

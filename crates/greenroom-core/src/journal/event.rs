@@ -178,6 +178,15 @@ pub enum Event {
         /// What came of it.
         outcome: ToolOutcome,
     },
+    /// A search asked a model on its way, such as an embedder.
+    SearchSpent {
+        /// The call that searched.
+        call: CallId,
+        /// The model, as it is named.
+        model: String,
+        /// What it used.
+        usage: Usage,
+    },
     /// A person is asked about a call, which waits for the answer.
     PersonAsked {
         /// The call.
@@ -268,6 +277,7 @@ impl Event {
                 Usage { model_calls: 0, tool_calls: 0, ..reply.usage }
             }
             Self::ToolStarted { .. } => Usage { tool_calls: 1, ..Usage::default() },
+            Self::SearchSpent { usage, .. } => *usage,
             _ => Usage::default(),
         }
     }
@@ -334,6 +344,17 @@ mod tests {
         assert_eq!(serde_json::to_string(&events).expect("it is text"), golden);
         let read: Vec<Event> = serde_json::from_str(golden).expect("it reads back");
         assert_eq!(read, events);
+    }
+
+    /// What is stored must be readable by every later version.
+    #[test]
+    fn what_a_search_spent_is_written_as_it_always_was_and_counts() {
+        let usage = Usage { model_calls: 1, input_tokens: 12, ..Usage::default() };
+        let event = Event::SearchSpent { call: "1-1".into(), model: "e".into(), usage };
+        let golden = r#"{"kind":"search_spent","call":"1-1","model":"e","usage":{"model_calls":1,"input_tokens":12,"output_tokens":0,"tool_calls":0}}"#;
+        assert_eq!(serde_json::to_string(&event).expect("it is text"), golden);
+        assert_eq!(serde_json::from_str::<Event>(golden).expect("it reads back"), event);
+        assert_eq!(event.spent(), usage);
     }
 
     /// What is stored must be readable by every later version.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use greenroom_core::retriever::{
-    Passage, Query, RetrieveError, RetrieveErrorKind, Retriever, fuse,
+    Found as FoundInSource, Passage, Query, RetrieveError, RetrieveErrorKind, Retriever,
+    SearchCost, fuse,
 };
 
 use crate::actor::address::Reply;
@@ -20,6 +21,8 @@ pub(crate) struct Found {
     pub(crate) passages: Vec<Passage>,
     /// What went wrong; the other sources were asked all the same.
     pub(crate) errors: Vec<RetrieveError>,
+    /// What the sources asked of models.
+    pub(crate) costs: Vec<SearchCost>,
 }
 
 /// A question for a retrieval agent.
@@ -35,7 +38,7 @@ pub(crate) enum RetrievalMessage {
     Answered { search: u64, source: usize, result: Result<SourceResult, EffectError> },
 }
 
-type SourceResult = Result<Vec<Passage>, RetrieveError>;
+type SourceResult = Result<FoundInSource, RetrieveError>;
 
 /// A search under way.
 struct Open {
@@ -68,7 +71,7 @@ impl RetrievalAgent {
             context.effect(
                 "search",
                 self.source_timeout,
-                async move { source.search(query).await },
+                async move { source.find(query).await },
                 move |result| RetrievalMessage::Answered { search: id, source: i, result },
             );
         }
@@ -81,10 +84,14 @@ impl RetrievalAgent {
             return;
         }
         let Some(open) = self.open.remove(&id) else { return };
-        let (mut rankings, mut errors) = (Vec::new(), Vec::new());
+        let (mut rankings, mut errors, mut costs) = (Vec::new(), Vec::new(), Vec::new());
         for answer in open.answers.into_iter().flatten() {
             match answer {
-                Ok(passages) => rankings.push(passages),
+                Ok(FoundInSource { passages, cost, without }) => {
+                    rankings.push(passages);
+                    errors.extend(without);
+                    costs.extend(cost);
+                }
                 Err(error) => errors.push(error),
             }
         }
@@ -94,7 +101,7 @@ impl RetrievalAgent {
             _ => fuse(rankings, open.top_k),
         };
         // An asker that has gone needs no answer.
-        let _ = open.reply.send(Found { passages, errors });
+        let _ = open.reply.send(Found { passages, errors, costs });
     }
 
     fn failure(&self, source: usize, error: &EffectError) -> RetrieveError {

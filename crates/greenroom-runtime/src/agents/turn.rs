@@ -15,6 +15,7 @@ use greenroom_core::journal::{Event, Journal, Recorded};
 use greenroom_core::message::{Message, ToolOutcome};
 use greenroom_core::model::{ChatModel, ChatReply, ChatRequest};
 use greenroom_core::report::{Report, TaskFailure, TaskFailureKind};
+use greenroom_core::retriever::SearchCost;
 use greenroom_core::time::{Clock, Timestamp};
 use greenroom_core::tool::DynTool;
 
@@ -106,6 +107,8 @@ pub(crate) enum TurnMessage {
     ToolDone {
         call: CallId,
         outcome: ToolOutcome,
+        /// What a search asked of models.
+        costs: Vec<SearchCost>,
     },
     DeadlineOver,
     Cancel,
@@ -281,7 +284,11 @@ impl Actor for TurnAgent {
             TurnMessage::Noted { turn, attempt, result } => {
                 self.noted(*turn, *attempt, result);
             }
-            TurnMessage::ToolDone { call, outcome } => {
+            TurnMessage::ToolDone { call, outcome, costs } => {
+                for SearchCost { model, usage } in costs.iter().cloned() {
+                    let call = call.clone();
+                    self.journalled.record(Event::SearchSpent { call, model, usage });
+                }
                 let (call, outcome) = (call.clone(), outcome.clone());
                 self.journalled.record(Event::ToolFinished { call, outcome });
             }

@@ -68,6 +68,11 @@ impl Account {
         }
     }
 
+    /// Spends what was not reserved.
+    pub(crate) fn charge(&self, agent: &AgentId, model: &str, usage: Usage) {
+        self.lock().charge(agent, model, usage);
+    }
+
     pub(crate) fn spend_tool_call(&self) -> Result<(), Limit> {
         self.lock().spend_tool_call()
     }

@@ -7,7 +7,7 @@ use greenroom_core::ids::CallId;
 use greenroom_core::journal::Event;
 use greenroom_core::message::ToolOutcome;
 use greenroom_core::model::{Caller, ChatReply, ChatRequest, ModelError, ModelErrorKind};
-use greenroom_core::retriever::{Query, fuse};
+use greenroom_core::retriever::{Query, SearchCost, fuse};
 use greenroom_core::tool::{ToolContext, ToolError, ToolErrorKind, idempotency_key};
 use serde_json::Value;
 
@@ -163,6 +163,7 @@ impl TurnAgent {
                 context.shielded("tool", deadline, work, move |result| TurnMessage::ToolDone {
                     call,
                     outcome: outcome(&name, result),
+                    costs: Vec::new(),
                 });
             }
             Some(ToolRoute::ToolAgent(agent)) => {
@@ -183,6 +184,7 @@ impl TurnAgent {
                 context.ask(agent, bound, build, move |answer| TurnMessage::ToolDone {
                     call,
                     outcome: answer.unwrap_or_else(|error| unanswered(&error)),
+                    costs: Vec::new(),
                 });
             }
             Some(ToolRoute::Retrieval(agents)) => self.search(call, arguments, agents, context),
@@ -206,30 +208,46 @@ impl TurnAgent {
         let deadline = self.setup.timeouts.tool.saturating_add(SLACK);
         let top_k = self.setup.top_k;
         let agents = agents.to_vec();
+        let (account, agent) = (Arc::clone(&self.setup.account), self.id());
         let work = async move {
-            let mut query: Query = parse_query(arguments)?;
+            let mut query: Query = match parse_query(arguments) {
+                Ok(query) => query,
+                Err(error) => return (Vec::new(), Err(error)),
+            };
             query.top_k = query.top_k.clamp(1, top_k);
             let asks = agents.iter().map(|agent| {
                 let query = query.clone();
                 agent.ask(deadline, |reply| RetrievalMessage::Search(Search { query, reply }))
             });
-            found(futures_util::future::join_all(asks).await, top_k)
+            let (costs, result) = found(futures_util::future::join_all(asks).await, top_k);
+            for SearchCost { model, usage } in &costs {
+                account.charge(&agent, model, *usage);
+            }
+            (costs, result)
         };
-        context.shielded("search", deadline.saturating_add(SLACK), work, move |result| {
-            TurnMessage::ToolDone { call, outcome: outcome("search", result) }
+        context.shielded("search", deadline.saturating_add(SLACK), work, move |done| {
+            let (costs, result) = match done {
+                Ok((costs, result)) => (costs, Ok(result)),
+                Err(error) => (Vec::new(), Err(error)),
+            };
+            TurnMessage::ToolDone { call, outcome: outcome("search", result), costs }
         });
     }
 }
 
 /// The outcome of a search over several retrieval agents: what was found, and an error only when no
-/// source could be asked.
-fn found(answers: Vec<Result<Found, AskError>>, top_k: usize) -> Result<Value, ToolError> {
-    let (mut rankings, mut errors) = (Vec::new(), Vec::new());
+/// source could be asked. What it cost goes before.
+fn found(
+    answers: Vec<Result<Found, AskError>>,
+    top_k: usize,
+) -> (Vec<SearchCost>, Result<Value, ToolError>) {
+    let (mut rankings, mut errors, mut costs) = (Vec::new(), Vec::new(), Vec::new());
     for answer in answers {
         match answer {
             Ok(found) => {
                 errors.extend(found.errors.iter().map(ToString::to_string));
                 rankings.push(found.passages);
+                costs.extend(found.costs);
             }
             Err(error) => errors.push(error.to_string()),
         }
@@ -239,13 +257,13 @@ fn found(answers: Vec<Result<Found, AskError>>, top_k: usize) -> Result<Value, T
         _ => fuse(rankings, top_k),
     };
     if passages.is_empty() && !errors.is_empty() {
-        return Err(ToolError::failed(errors.join("; ")));
+        return (costs, Err(ToolError::failed(errors.join("; "))));
     }
     let mut value = serde_json::json!({ "passages": passages });
     if !errors.is_empty() {
         value["errors"] = serde_json::json!(errors);
     }
-    Ok(value)
+    (costs, Ok(value))
 }
 
 /// The arguments of `search`: `query`, and `top_k` when the model wants fewer passages.

@@ -122,6 +122,8 @@ struct Storm {
     restarts_max: u32,
     /// How long a restart waits.
     backoff: Duration,
+    /// Whether what is refused is sent again.
+    insists: bool,
 }
 
 const GENTLE: Storm = Storm {
@@ -134,6 +136,7 @@ const GENTLE: Storm = Storm {
     n_interventions: 0,
     restarts_max: u32::MAX - 1,
     backoff: Duration::ZERO,
+    insists: true,
 };
 
 /// What the storm does to starts and messages from outside.
@@ -164,10 +167,19 @@ impl Faults for Weather {
     }
 }
 
-/// Sends all messages of one sender; the numbers of those that are no poison.
-async fn send_all(storm: Storm, sender: usize, ledger: AgentRef<Entry>) -> Vec<u32> {
+/// What one sender knows of its messages.
+#[derive(Default)]
+struct Sent {
+    /// The numbers of those that were taken and are no poison.
+    wanted: Vec<u32>,
+    /// Those that were refused, and not sent again.
+    n_refused: u64,
+}
+
+/// Sends all messages of one sender.
+async fn send_all(storm: Storm, sender: usize, ledger: AgentRef<Entry>) -> Sent {
     let mut chance = Chance::new(storm.seed ^ (sender as u64) << 32);
-    let mut wanted = Vec::new();
+    let mut sent = Sent::default();
     for number in 0..storm.n_messages {
         let crash = match chance.one_in(storm.crash_one_in) {
             true => {
@@ -175,13 +187,11 @@ async fn send_all(storm: Storm, sender: usize, ledger: AgentRef<Entry>) -> Vec<u
             }
             false => Crash::Never,
         };
-        if crash != Crash::Always {
-            wanted.push(number);
-        }
         let mut message = Entry::Numbered { sender, number, crash };
         // What is refused is sent again: an actor that was stopped by hand is started again soon, and one
         // whose mailbox is full has room soon.
-        while let Err(error) = ledger.send(message).await {
+        let is_taken = loop {
+            let Err(error) = ledger.send(message).await else { break true };
             let is_expected = match error.kind {
                 SendErrorKind::Stopped => storm.n_interventions > 0,
                 SendErrorKind::Full => storm.overflow != Overflow::Wait,
@@ -190,14 +200,21 @@ async fn send_all(storm: Storm, sender: usize, ledger: AgentRef<Entry>) -> Vec<u
             assert!(is_expected, "sender {sender}: {} in {storm:?}", error.kind);
             message = error.message;
             tokio::task::yield_now().await;
+            if !storm.insists {
+                break false;
+            }
             // Whoever overflows it again before it has handled anything stops it again.
             while storm.overflow == Overflow::StopAgent && ledger.info().n_queued >= storm.capacity
             {
                 tokio::task::yield_now().await;
             }
+        };
+        sent.n_refused += u64::from(!is_taken);
+        if is_taken && crash != Crash::Always {
+            sent.wanted.push(number);
         }
     }
-    wanted
+    sent
 }
 
 /// All places are free: with the actor held, so many messages go in without waiting and not one more. It
@@ -315,27 +332,29 @@ async fn rage(storm: Storm) {
     for _ in 0..storm.n_interventions {
         intervene(storm, &mut chance, &weather, &supervisor, &ledger).await;
     }
-    let wanted = BTreeMap::from_iter(senders.join_all().await);
+    let sent = BTreeMap::from_iter(senders.join_all().await);
     // Behind everything that was sent; nothing crashes by chance any more but what waits.
     let (open, gate) = mpsc::channel();
     drop(open);
     hold(storm, &ledger, &Arc::new(Mutex::new(gate))).await;
-    check_books(storm, &runtime, &book, &wanted);
+    check_books(storm, &runtime, &book, &sent);
     if storm.backoff.is_zero() {
         check_room(storm, &ledger).await;
     }
     end(runtime).await;
 }
 
-/// Every message that was sent was handled once, in its sender's order, or is a dead letter.
-fn check_books(storm: Storm, runtime: &Runtime, book: &Book, wanted: &BTreeMap<usize, Vec<u32>>) {
+/// Every message that was sent was handled once, in its sender's order, or is a dead letter, or came back to
+/// its sender.
+fn check_books(storm: Storm, runtime: &Runtime, book: &Book, sent: &BTreeMap<usize, Sent>) {
     let done = book.lock().expect("no panic under the lock").clone();
     let counts = runtime.dead_letter_counts();
     let n_sent = SENDERS as u64 * u64::from(storm.n_messages);
     let n_done: usize = done.iter().map(Vec::len).sum();
     let n_dead: u64 = counts.values().sum();
+    let n_refused: u64 = sent.values().map(|sent| sent.n_refused).sum();
     let may_drop = storm.n_interventions > 0 || storm.overflow == Overflow::DropOldest;
-    for (done, (sender, wanted)) in done.iter().zip(wanted) {
+    for (done, (sender, Sent { wanted, .. })) in done.iter().zip(sent) {
         if may_drop {
             let is_ordered = done.windows(2).all(|pair| pair[0] < pair[1]);
             assert!(is_ordered, "sender {sender}: doubled or reordered in {storm:?}");
@@ -343,7 +362,9 @@ fn check_books(storm: Storm, runtime: &Runtime, book: &Book, wanted: &BTreeMap<u
             assert!(done == wanted, "sender {sender}: lost, doubled or reordered in {storm:?}");
         }
     }
-    assert_eq!(n_done as u64 + n_dead, n_sent, "lost or doubled: {counts:?} in {storm:?}");
+    let n_known = n_done as u64 + n_dead + n_refused;
+    assert_eq!(n_known, n_sent, "lost or doubled: {counts:?}, {n_refused} in {storm:?}");
+    assert!(n_done > 0 || may_drop, "nothing was handled in {storm:?}");
 }
 
 /// The seed of this run's storms.
@@ -427,6 +448,23 @@ async fn nothing_is_lost_when_every_restart_takes_long() {
         // A sender waits a minute at most, and restarts take a second to four.
         let calm = tokio::time::timeout(1000 * HOUR, rage(storm)).await;
         assert!(calm.is_ok(), "somebody waits for ever in {storm:?}");
+    }
+}
+
+/// Each policy with mailboxes of each size, from eight senders, a million messages in all. Whoever is refused
+/// does not insist: what was handled, what is dead and what came back are all that was sent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_million_messages_of_every_policy_and_size_are_all_accounted_for() {
+    let seed = seed();
+    let policies =
+        [Overflow::Wait, Overflow::DropOldest, Overflow::RejectNewest, Overflow::StopAgent];
+    for (i, overflow) in (0..).zip(policies) {
+        for (j, capacity) in (0..).zip([1, 7, 64, 1024]) {
+            let seed = seed.wrapping_add(10 * i + j);
+            let insists = matches!(overflow, Overflow::Wait | Overflow::DropOldest);
+            let storm = Storm { seed, overflow, capacity, insists, ..GENTLE };
+            check_storm(Storm { n_messages: 7_900, crash_one_in: 499, ..storm }).await;
+        }
     }
 }
 

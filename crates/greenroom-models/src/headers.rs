@@ -63,27 +63,52 @@ fn span(text: &str, unit_s: f64) -> Option<Duration> {
     is_span.then(|| Duration::try_from_secs_f64(seconds).unwrap_or(WAIT_MAX).min(WAIT_MAX))
 }
 
+/// The names of the headers of a limit. Every response is searched for them, so they are not made each time.
+macro_rules! named {
+    (openai $what:literal) => {
+        [
+            concat!("x-ratelimit-limit-", $what),
+            concat!("x-ratelimit-remaining-", $what),
+            concat!("x-ratelimit-reset-", $what),
+        ]
+    };
+    (anthropic $what:literal) => {
+        [
+            concat!("anthropic-ratelimit-", $what, "-limit"),
+            concat!("anthropic-ratelimit-", $what, "-remaining"),
+            concat!("anthropic-ratelimit-", $what, "-reset"),
+        ]
+    };
+}
+
 /// The limits, in the spelling of OpenAI (`x-ratelimit-remaining-tokens`) or of Anthropic
 /// (`anthropic-ratelimit-tokens-remaining`).
 fn limits<'a>(header: impl Fn(&str) -> Option<&'a str>, now: Timestamp) -> RateLimitHints {
     let count = |name: &str| header(name)?.trim().parse::<u64>().ok();
-    let openai = |what: &str| LimitHint {
-        limit: count(&format!("x-ratelimit-limit-{what}")),
-        remaining: count(&format!("x-ratelimit-remaining-{what}")),
-        reset: header(&format!("x-ratelimit-reset-{what}")).and_then(go_duration),
+    let openai = |[limit, remaining, reset]: [&str; 3]| LimitHint {
+        limit: count(limit),
+        remaining: count(remaining),
+        reset: header(reset).and_then(go_duration),
     };
-    let anthropic = |what: &str| LimitHint {
-        limit: count(&format!("anthropic-ratelimit-{what}-limit")),
-        remaining: count(&format!("anthropic-ratelimit-{what}-remaining")),
-        reset: header(&format!("anthropic-ratelimit-{what}-reset"))
+    let anthropic = |[limit, remaining, reset]: [&str; 3]| LimitHint {
+        limit: count(limit),
+        remaining: count(remaining),
+        reset: header(reset)
             .and_then(|text| dates::rfc3339(text.trim()))
             .map(|at| at.since(now).min(WAIT_MAX)),
     };
-    let apart = [anthropic("tokens"), anthropic("input-tokens"), anthropic("output-tokens")];
+    let apart = [
+        anthropic(named!(anthropic "tokens")),
+        anthropic(named!(anthropic "input-tokens")),
+        anthropic(named!(anthropic "output-tokens")),
+    ];
     let nearest = apart.into_iter().min_by(|left, right| share(*left).total_cmp(&share(*right)));
     RateLimitHints {
-        requests: either(openai("requests"), anthropic("requests")),
-        tokens: either(openai("tokens"), nearest.unwrap_or_default()),
+        requests: either(
+            openai(named!(openai "requests")),
+            anthropic(named!(anthropic "requests")),
+        ),
+        tokens: either(openai(named!(openai "tokens")), nearest.unwrap_or_default()),
     }
 }
 

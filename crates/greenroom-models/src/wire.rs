@@ -117,6 +117,16 @@ impl Wire {
         }
     }
 
+    /// What [`Wire::encode`] gives, as the bytes that are sent.
+    #[must_use]
+    pub fn written(self, model: &str, request: &ChatRequest, quirks: Quirks) -> Vec<u8> {
+        match self {
+            Self::OpenAiChat => openai_chat::written(model, request, quirks),
+            _ => serde_json::to_vec(&self.encode(model, request, quirks))
+                .expect("its maps have text for keys"),
+        }
+    }
+
     /// A decoder of one response, for a model by the name that errors carry.
     #[must_use]
     pub fn decoder(self, model: &str) -> Decoder {

@@ -171,7 +171,7 @@ impl Exchange {
             output_tokens_max: output_tokens_max.or(model.output_tokens_max),
             ..request
         };
-        let body = model.wire.encode(&model.model, &request, model.quirks).to_string().into_bytes();
+        let body = model.wire.written(&model.model, &request, model.quirks);
         self.n_bytes_sent = body.len();
         let key = request.caller.idempotency_key.as_deref();
         match model.endpoint.send(body, key).await {

@@ -17,10 +17,9 @@ pub(super) struct Lines {
     len_max: usize,
     /// Whether a carriage return ends a line by itself, as in server-sent events.
     cr_ends: bool,
-    /// The bytes of the line that is not complete.
+    /// The bytes of the line that is not complete, or those of the line that was handed out last.
     open: Vec<u8>,
-    /// The line that was handed out last.
-    line: String,
+    is_handed_out: bool,
     is_first: bool,
     /// Whether a line feed that comes next belongs to the carriage return that ended the last line.
     after_cr: bool,
@@ -36,7 +35,7 @@ impl Lines {
             len_max,
             cr_ends: false,
             open: Vec::new(),
-            line: String::new(),
+            is_handed_out: false,
             is_first: true,
             after_cr: false,
         }
@@ -52,7 +51,12 @@ impl Lines {
                 None => self.after_cr = true,
             }
         }
-        let ends = |byte: &u8| *byte == b'\n' || (self.cr_ends && *byte == b'\r');
+        if mem::take(&mut self.is_handed_out) {
+            self.open.clear();
+        }
+        // Most bytes are neither, and one comparison says so.
+        let cr_ends = self.cr_ends;
+        let ends = |byte: &u8| *byte <= b'\r' && (*byte == b'\n' || (cr_ends && *byte == b'\r'));
         let end = bytes.iter().position(ends);
         let (piece, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
         if self.open.len() + piece.len() > self.len_max {
@@ -69,15 +73,11 @@ impl Lines {
     }
 
     fn take(&mut self) -> Result<&str, Fault> {
-        let mut line = mem::take(&mut self.open);
-        if mem::take(&mut self.is_first) && line.starts_with("\u{feff}".as_bytes()) {
-            line.drain(.."\u{feff}".len());
+        self.is_handed_out = true;
+        if mem::take(&mut self.is_first) && self.open.starts_with("\u{feff}".as_bytes()) {
+            self.open.drain(.."\u{feff}".len());
         }
         // Mending the text instead would put signs into stored replies that no model wrote.
-        let Ok(line) = String::from_utf8(line) else {
-            return Err(Fault::invalid("the reply is not UTF-8"));
-        };
-        self.line = line;
-        Ok(&self.line)
+        str::from_utf8(&self.open).map_err(|_| Fault::invalid("the reply is not UTF-8"))
     }
 }

@@ -4,7 +4,7 @@ mod decode;
 mod encode;
 
 pub(super) use decode::Decode;
-pub(super) use encode::encode;
+pub(super) use encode::{encode, written};
 
 #[cfg(test)]
 pub(super) mod tests;

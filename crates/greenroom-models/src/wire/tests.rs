@@ -1,6 +1,9 @@
 //! What holds for every wire: the pieces change nothing, limits hold, and no bytes make a decoder panic.
 
+use greenroom_core::output::OutputSchema;
+use greenroom_core::tool::{EffectClass, ToolSpec};
 use proptest::prelude::*;
+use serde_json::json;
 
 use super::*;
 
@@ -259,6 +262,31 @@ fn fi24_a_page_and_an_empty_body_are_no_api() {
         for body in ["<!DOCTYPE html><html>Sign in</html>", "\n <html>", "", "\r\n \n"] {
             let (_, error) = error(wire, body);
             assert_eq!(error.kind, ModelErrorKind::Endpoint, "{wire:?} {body:?}: {error}");
+        }
+    }
+}
+
+#[test]
+fn what_is_written_is_what_is_encoded() {
+    let tool = ToolSpec {
+        name: "look".to_owned(),
+        description: "Looks \"it\" up.".to_owned(),
+        parameters: json!({ "type": "object", "properties": { "query": { "type": "string" } } }),
+        effect: EffectClass::ReadOnly,
+    };
+    let schema = json!({ "type": "object", "properties": { "n": { "type": "integer" } } });
+    let output = OutputSchema { name: "n".to_owned(), schema };
+    let plain = ChatRequest::user("Grün 😀");
+    let with_tools = ChatRequest { tools: [tool].into(), ..plain.clone() };
+    let shaped = ChatRequest { output: Some(output.into()), ..plain.clone() };
+    let both = ChatRequest { output: shaped.output.clone(), ..with_tools.clone() };
+    let styles = [OutputStyle::Schema, OutputStyle::Tool, OutputStyle::Words];
+    for (wire, style) in WIRES.iter().flat_map(|wire| styles.map(|style| (wire, style))) {
+        let quirks = Quirks { output: style, ..Quirks::default() };
+        for request in [&plain, &with_tools, &shaped, &both] {
+            let written = wire.written("m", request, quirks);
+            let read: Value = serde_json::from_slice(&written).expect("JSON");
+            assert_eq!(read, wire.encode("m", request, quirks), "{wire:?} {style:?}");
         }
     }
 }

@@ -4,35 +4,74 @@ use greenroom_core::history::{PairedCall, Turn, turns};
 use greenroom_core::message::Image;
 use greenroom_core::model::{ChatOptions, ChatRequest, ToolChoice};
 use greenroom_core::tool::ToolSpec;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::wire::json::set;
 use crate::wire::shape::{self, Format};
 use crate::wire::{Quirks, schema, spelling};
 
+/// A body. Schemas are long and many requests have the same, so they are written and not copied first.
+#[derive(Serialize)]
+struct Body<'a> {
+    #[serde(flatten)]
+    fields: Value,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tools: Vec<Offered<'a>>,
+}
+
+#[derive(Serialize)]
+struct Offered<'a> {
+    function: Function<'a>,
+    r#type: &'static str,
+}
+
+#[derive(Serialize)]
+struct Function<'a> {
+    description: &'a str,
+    name: &'a str,
+    parameters: &'a Value,
+}
+
+/// The body as a value.
 pub(in crate::wire) fn encode(model: &str, request: &ChatRequest, quirks: Quirks) -> Value {
     let (request, format) = shape::asked(request, quirks.output, Some(&schema::OPENAI));
+    serde_json::to_value(spelled(model, &request, format, quirks)).expect(IS_JSON)
+}
+
+/// The body as it is sent.
+pub(in crate::wire) fn written(model: &str, request: &ChatRequest, quirks: Quirks) -> Vec<u8> {
+    let (request, format) = shape::asked(request, quirks.output, Some(&schema::OPENAI));
+    serde_json::to_vec(&spelled(model, &request, format, quirks)).expect(IS_JSON)
+}
+
+const IS_JSON: &str = "its maps have text for keys";
+
+fn spelled<'a>(model: &str, request: &'a ChatRequest, format: Format, quirks: Quirks) -> Body<'a> {
     let mut messages = Vec::new();
     for turn in turns(&request.messages) {
         push(&mut messages, &turn);
     }
-    let mut body = json!({ "model": model, "messages": messages, "stream": true });
+    let mut fields = json!({ "model": model, "stream": true });
+    fields["messages"] = Value::Array(messages);
     if !quirks.no_stream_options {
-        body["stream_options"] = json!({ "include_usage": true });
+        fields["stream_options"] = json!({ "include_usage": true });
     }
     let limit = if quirks.max_tokens { "max_tokens" } else { "max_completion_tokens" };
-    set(&mut body, limit, request.output_tokens_max);
+    set(&mut fields, limit, request.output_tokens_max);
     match format {
         Format::Free => {}
-        Format::Json => body["response_format"] = json!({ "type": "json_object" }),
+        Format::Json => fields["response_format"] = json!({ "type": "json_object" }),
         Format::Schema { name, schema, is_strict } => {
             let schema = json!({ "name": name, "schema": schema, "strict": is_strict });
-            body["response_format"] = json!({ "type": "json_schema", "json_schema": schema });
+            fields["response_format"] = json!({ "type": "json_schema", "json_schema": schema });
         }
     }
-    sampling(&mut body, &request.options, quirks);
-    tools(&mut body, &request.tools, &request.options, quirks);
-    body
+    sampling(&mut fields, &request.options, quirks);
+    if !request.tools.is_empty() {
+        choice(&mut fields, &request.options, quirks);
+    }
+    Body { fields, tools: request.tools.iter().map(offered).collect() }
 }
 
 fn push(messages: &mut Vec<Value>, turn: &Turn<'_>) {
@@ -90,17 +129,12 @@ fn sampling(body: &mut Value, options: &ChatOptions, quirks: Quirks) {
     }
 }
 
-fn tools(body: &mut Value, tools: &[ToolSpec], options: &ChatOptions, quirks: Quirks) {
-    if tools.is_empty() {
-        return;
-    }
-    let offered = tools.iter().map(|tool| {
-        let ToolSpec { name, description, parameters, .. } = tool;
-        let function =
-            json!({ "name": name, "description": description, "parameters": parameters });
-        json!({ "type": "function", "function": function })
-    });
-    body["tools"] = offered.collect();
+fn offered(tool: &ToolSpec) -> Offered<'_> {
+    let ToolSpec { name, description, parameters, .. } = tool;
+    Offered { function: Function { description, name, parameters }, r#type: "function" }
+}
+
+fn choice(body: &mut Value, options: &ChatOptions, quirks: Quirks) {
     let choice = options.tool_choice.as_ref().map(|choice| match choice {
         ToolChoice::None => json!("none"),
         ToolChoice::Required if quirks.any_tool => json!("any"),

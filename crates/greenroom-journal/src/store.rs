@@ -202,14 +202,17 @@ fn update_stream(
     events: &[Recorded],
     sum: &Sum,
 ) -> rusqlite::Result<()> {
-    let sql = "UPDATE streams SET n_events = ?2, head = ?3, updated_at = ?4, \
-               state = CASE WHEN state IS NULL THEN NULL ELSE coalesce(?5, state) END WHERE id = ?1";
+    // A state that is set is put into the indexes of runs anew, so it is set when it changes. Only the root of
+    // a run has one to begin with.
+    let status = events.iter().rev().find_map(|recorded| recorded.event.status());
     let n_events = events.last().map_or(0, |last| last.seq + 1) as i64;
     let at = events.last().map_or(0, |last| last.at.as_millis()) as i64;
-    // Only the root of a run has a state to begin with.
-    let status = events.iter().rev().find_map(|recorded| recorded.event.status());
-    let state = status.map(|status| status.to_string());
-    connection.prepare_cached(sql)?.execute(params![id, n_events, sum, at, state])?;
+    let sql = "UPDATE streams SET n_events = ?2, head = ?3, updated_at = ?4 WHERE id = ?1";
+    connection.prepare_cached(sql)?.execute(params![id, n_events, sum, at])?;
+    if let Some(status) = status {
+        let sql = "UPDATE streams SET state = ?2 WHERE id = ?1 AND state IS NOT NULL";
+        connection.prepare_cached(sql)?.execute(params![id, status.to_string()])?;
+    }
     Ok(())
 }
 

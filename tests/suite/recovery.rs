@@ -5,6 +5,7 @@
 
 mod deaths;
 mod parked;
+mod reads;
 
 use std::future::Future;
 use std::time::Duration;

@@ -2,7 +2,8 @@
 //! upon.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -59,6 +60,28 @@ impl Fold for router::Machine {
 /// Events on their way into the journal.
 type Batch = Arc<[Recorded]>;
 
+/// The events of a stream, when they are known before its actor begins. Its first incarnation takes them and
+/// reads nothing; those after it read.
+#[derive(Clone, Default)]
+pub(crate) struct Known(Arc<Mutex<Option<Vec<Recorded>>>>);
+
+impl Known {
+    pub(crate) fn of(events: Vec<Recorded>) -> Self {
+        Self(Arc::new(Mutex::new(Some(events))))
+    }
+
+    /// Adds events that were stored behind the others.
+    pub(crate) fn extend(&self, events: &[Recorded]) {
+        if let Some(known) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            known.extend_from_slice(events);
+        }
+    }
+
+    pub(crate) fn take(&self) -> Option<Vec<Recorded>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
 /// How long the journal may take before the actor gives up and is restarted.
 const JOURNAL_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -92,8 +115,11 @@ pub(crate) trait JournalledActor: Actor<Message: From<Stored>> {
         context: &mut Context<'_, Self>,
     );
 
-    /// Reads the stream, once per incarnation.
+    /// Reads the stream, once per incarnation, unless it is known.
     fn hydrate(&mut self, context: &mut Context<'_, Self>) -> Result<(), Failure> {
+        if let Some(known) = self.journalled().known.take() {
+            return self.stored(&Stored::Loaded(Ok(Ok(known))), context);
+        }
         let mut load = self.journalled().load();
         match load.as_mut().now_or_never() {
             Some(loaded) => self.stored(&Stored::Loaded(Ok(loaded)), context),
@@ -167,6 +193,7 @@ pub(crate) struct Journalled<M> {
     journal: Arc<dyn Journal>,
     clock: Arc<dyn Clock>,
     stream: StreamId,
+    known: Known,
     n_stored: u64,
     queue: VecDeque<Event>,
     /// Events that are on their way into the journal.
@@ -183,7 +210,13 @@ impl<M: Fold> Journalled<M> {
         pace: Pace,
     ) -> Self {
         let (n_stored, queue, n_appending) = (0, VecDeque::new(), 0);
-        Self { machine, journal, clock, stream, n_stored, queue, n_appending, pace }
+        let known = Known::default();
+        Self { machine, journal, clock, stream, known, n_stored, queue, n_appending, pace }
+    }
+
+    /// Spares it reading what is known.
+    pub(crate) fn knowing(self, known: &Known) -> Self {
+        Self { known: known.clone(), ..self }
     }
 
     fn load(&self) -> BoxFuture<'static, Result<Vec<Recorded>, JournalError>> {
@@ -252,5 +285,11 @@ impl<M: Fold> Journalled<M> {
             commands.extend(self.machine.command(&recorded.event));
         }
         commands
+    }
+}
+
+impl fmt::Debug for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Known")
     }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
+use futures_util::future::{try_join, try_join_all};
 use greenroom_core::BoxFuture;
 use greenroom_core::ids::{RunId, StreamId};
 use greenroom_core::journal::{Event, Journal, JournalError, Recorded};
@@ -16,6 +17,7 @@ use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use crate::actor::address::AgentRef;
+use crate::journalled::Known;
 use crate::run::live::Place;
 use crate::runtime::Runtime;
 use crate::runtime::error::RunError;
@@ -30,7 +32,15 @@ pub(crate) trait Resumable: Send + Sync + 'static {
     fn config(&self) -> &Config;
 
     /// Continues a run that is claimed.
-    fn resume(self: Arc<Self>, place: Place, seen: &Footprint) -> Resuming;
+    fn resume(self: Arc<Self>, place: Place, seen: &Seen) -> Resuming;
+}
+
+/// What the streams of a run say, and the root stream itself, so that whoever continues the run need not read
+/// it again.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    pub(crate) footprint: Footprint,
+    pub(crate) root: Known,
 }
 
 /// The teams and agents of a runtime, by name. It keeps none of them.
@@ -109,14 +119,16 @@ impl RecoveryState {
     }
 }
 
-/// Reads what a run's streams say.
-async fn look(journal: &dyn Journal, run: RunId) -> Result<Footprint, JournalError> {
+/// Reads a run's streams, side by side.
+async fn look(journal: &dyn Journal, run: RunId) -> Result<Seen, JournalError> {
     let root = StreamId::root(run);
-    let mut seen = Footprint::of_root(&journal.load(&root).await?);
-    for stream in journal.streams(run).await?.into_iter().filter(|stream| *stream != root) {
-        seen.add_stream(&journal.load(&stream).await?);
+    let (events, streams) = try_join(journal.load(&root), journal.streams(run)).await?;
+    let mut footprint = Footprint::of_root(&events);
+    let others = streams.iter().filter(|stream| **stream != root);
+    for other in try_join_all(others.map(|stream| journal.load(stream))).await? {
+        footprint.add_stream(&other);
     }
-    Ok(seen)
+    Ok(Seen { footprint, root: Known::of(events) })
 }
 
 /// Takes an unfinished run over: it is claimed in the journal, then continued. Somebody who was quicker is
@@ -124,27 +136,25 @@ async fn look(journal: &dyn Journal, run: RunId) -> Result<Footprint, JournalErr
 async fn take_over(
     runtime: &Runtime,
     run: RunId,
-    seen: &Footprint,
+    seen: &Seen,
     boot: u32,
     changes: Vec<Change>,
 ) -> Result<CancellationToken, RunError> {
     let place = runtime.admit(run)?;
-    let found = seen.owner().and_then(|owner| runtime.bindings().find(owner));
+    let found = seen.footprint.owner().and_then(|owner| runtime.bindings().find(owner));
     let resumable = found.ok_or(RunError::NoOwner)?;
-    append(runtime, run, seen, seen.claim(runtime.boot(), boot, changes)).await?;
+    append(runtime, run, seen, seen.footprint.claim(runtime.boot(), boot, changes)).await?;
     resumable.resume(place, seen).await
 }
 
 /// Appends to the root stream of a run that nobody works on.
-async fn append(
-    runtime: &Runtime,
-    run: RunId,
-    seen: &Footprint,
-    event: Event,
-) -> Result<(), RunError> {
-    let recorded = Recorded::sequence(seen.next_seq(), runtime.clock().now(), [event]);
-    let stored = runtime.journal().append(&StreamId::root(run), recorded);
-    stored.await.map_err(RunError::Journal)
+async fn append(runtime: &Runtime, run: RunId, seen: &Seen, event: Event) -> Result<(), RunError> {
+    let next_seq = seen.footprint.next_seq();
+    let recorded = Recorded::sequence(next_seq, runtime.clock().now(), [event]);
+    let stored = runtime.journal().append(&StreamId::root(run), Arc::clone(&recorded));
+    stored.await.map_err(RunError::Journal)?;
+    seen.root.extend(&recorded);
+    Ok(())
 }
 
 impl fmt::Debug for RecoveryState {

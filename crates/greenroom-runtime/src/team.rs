@@ -13,7 +13,7 @@ use std::sync::Arc;
 use greenroom_core::budget::{Ledger, Usage};
 use greenroom_core::ids::{AgentId, RunId, StreamId};
 use greenroom_core::journal::{Event, Journal, Recorded};
-use greenroom_core::recovery::{Config, Footprint, Owner};
+use greenroom_core::recovery::{Config, Owner};
 use greenroom_core::report::{Goal, Outcome, Status, TaskFailure, TaskFailureKind};
 use greenroom_core::router::RouterSpec;
 use greenroom_core::supervision::{
@@ -29,7 +29,8 @@ use crate::agents::retrieval::RetrievalMessage;
 use crate::agents::router::{Router, RouterMessage, RouterSetup};
 use crate::agents::tools::ToolMessage;
 use crate::inspect::AgentInfo;
-use crate::recovery::{Resumable, Resuming};
+use crate::journalled::Known;
+use crate::recovery::{Resumable, Resuming, Seen};
 use crate::run::closing::Closer;
 use crate::run::events::{Emitter, RunEvent};
 use crate::run::live::{Control, Place};
@@ -107,13 +108,13 @@ impl Team {
         let bound = Event::RunBound { owner, config, budget, deadline };
         let accepted = [Event::RunAccepted { goal, deadline }, bound];
         let accepted = Recorded::sequence(0, at, accepted);
-        let stored = crew.journal.append(&StreamId::root(id), accepted);
+        let stored = crew.journal.append(&StreamId::root(id), Arc::clone(&accepted));
         stored.await.map_err(RunError::Journal)?;
         let ledger = Ledger::new(budget, Usage::default());
         let shared = RunShared::open(place, ledger, Emitter::watched(), top_k);
         let run = Run::new(Arc::clone(&shared));
         shared.emit(|| RunEvent::Accepted { run: id });
-        self.launch(shared).await?;
+        self.launch(shared, Known::of(accepted.to_vec())).await?;
         Ok(run)
     }
 
@@ -137,13 +138,13 @@ impl Team {
 
     /// Starts the actors of a run that is in the journal. It is started whether its submitter waits for that
     /// or not.
-    async fn launch(&self, shared: Arc<RunShared<Outcome>>) -> Result<(), RunError> {
+    async fn launch(&self, shared: Arc<RunShared<Outcome>>, known: Known) -> Result<(), RunError> {
         let team = self.clone();
         let started = self.crew.runtime.tasks().spawn("start-run", async move {
             let supervisor = SupervisorRef::new(AgentId::new(format!("run-{}", shared.id)));
             let started = async {
                 team.start_supervisor(&shared, &supervisor).await?;
-                team.start_router(&shared, &supervisor).await
+                team.start_router(&shared, &supervisor, known).await
             };
             let started = started.await;
             if started.is_err() {
@@ -197,12 +198,14 @@ impl Team {
         &self,
         shared: &Arc<RunShared<Outcome>>,
         supervisor: &SupervisorRef,
+        known: Known,
     ) -> Result<(), RunError> {
         let setup = Arc::new(RouterSetup {
             crew: Arc::clone(&self.crew),
             shared: Arc::clone(shared),
             supervisor: supervisor.clone(),
             stream: StreamId::root(shared.id),
+            known,
         });
         let runtime = &self.crew.runtime;
         let id = AgentId::new("router");
@@ -252,11 +255,11 @@ impl Resumable for Crew {
         &self.config
     }
 
-    fn resume(self: Arc<Self>, place: Place, seen: &Footprint) -> Resuming {
-        let shared = RunShared::reopen(place, seen);
+    fn resume(self: Arc<Self>, place: Place, seen: &Seen) -> Resuming {
+        let (shared, known) = (RunShared::reopen(place, &seen.footprint), seen.root.clone());
         let team = Team { crew: self };
         Box::pin(async move {
-            team.launch(Arc::clone(&shared)).await?;
+            team.launch(Arc::clone(&shared), known).await?;
             Ok(shared.pace.moved.clone())
         })
     }

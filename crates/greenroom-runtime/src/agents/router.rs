@@ -22,7 +22,7 @@ use super::retrieval::{RetrievalMessage, Search};
 use super::tools::{Call, ToolMessage};
 use crate::actor::slot::AnySlot;
 use crate::actor::{Actor, Context, Failure};
-use crate::journalled::{Journalled, JournalledActor, Stored};
+use crate::journalled::{Journalled, JournalledActor, Known, Stored};
 use crate::run::RunShared;
 use crate::run::events::RunEvent;
 use crate::supervisor::SupervisorRef;
@@ -39,6 +39,8 @@ pub(crate) struct RouterSetup {
     /// The run's own supervisor, which the agents of its tasks are started under.
     pub(crate) supervisor: SupervisorRef,
     pub(crate) stream: StreamId,
+    /// What is in the stream when the first incarnation begins.
+    pub(crate) known: Known,
 }
 
 pub(crate) enum RouterMessage {
@@ -83,6 +85,7 @@ impl Router {
         let (journal, clock) = (Arc::clone(&setup.crew.journal), Arc::clone(&setup.crew.clock));
         let (stream, pace) = (setup.stream.clone(), setup.shared.pace.clone());
         let journalled = Journalled::new(machine, journal, clock, stream, pace);
+        let journalled = journalled.knowing(&setup.known);
         Self { setup, journalled, given: BTreeMap::new() }
     }
 

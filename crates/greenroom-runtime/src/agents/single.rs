@@ -138,6 +138,7 @@ impl<T> AgentBuilder<T> {
         let plan = Arc::new(Blueprint {
             config,
             runtime: self.runtime,
+            fingerprint: spec.fingerprint(),
             spec: Arc::new(spec),
             model,
             tools: Arc::new(routes),

@@ -24,7 +24,7 @@ use super::tools::ToolMessage;
 use crate::actor::address::{AgentRef, Reply};
 use crate::actor::effect::EffectError;
 use crate::actor::{Actor, Context, Failure};
-use crate::journalled::{Journalled, JournalledActor, Stored};
+use crate::journalled::{Journalled, JournalledActor, Known, Stored};
 use crate::run::account::{Account, Unanswered};
 use crate::run::events::{Emitter, RunEvent};
 use crate::run::live::Pace;
@@ -50,8 +50,11 @@ pub(crate) type ReportTo = Arc<dyn Fn(&Result<Report, TaskFailure>) + Send + Syn
 /// Everything that an incarnation is built from.
 pub(crate) struct TurnSetup {
     pub(crate) spec: Arc<AgentSpec>,
+    pub(crate) fingerprint: u64,
     pub(crate) role: &'static str,
     pub(crate) stream: StreamId,
+    /// What is in the stream, when whoever starts the agent has read or written it.
+    pub(crate) known: Known,
     pub(crate) input: Vec<Message>,
     pub(crate) model: Arc<dyn ChatModel>,
     pub(crate) tools: Arc<BTreeMap<String, ToolRoute>>,
@@ -139,6 +142,7 @@ impl TurnAgent {
         let (journal, clock) = (Arc::clone(&setup.journal), Arc::clone(&setup.clock));
         let (stream, pace) = (setup.stream.clone(), setup.pace.clone());
         let journalled = Journalled::new(machine, journal, clock, stream, pace);
+        let journalled = journalled.knowing(&setup.known);
         Self { setup, journalled, desk: Desk::default() }
     }
 
@@ -196,7 +200,7 @@ impl JournalledActor for TurnAgent {
         self.arm(context);
         if self.journalled.machine.is_new() {
             let agent = self.id();
-            let (input, config) = (self.setup.input.clone(), self.setup.spec.fingerprint());
+            let (input, config) = (self.setup.input.clone(), self.setup.fingerprint);
             self.journalled.record(Event::TaskStarted { agent, input, config });
         } else {
             let resume = self.journalled.machine.resume();

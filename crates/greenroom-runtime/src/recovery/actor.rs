@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use greenroom_core::ids::RunId;
 use greenroom_core::journal::{Event, JournalError, JournalErrorKind, RunHead, Runs};
-use greenroom_core::recovery::{Footprint, Line, Next, Parked, ParkedRun, RecoverySpec, Verdict};
+use greenroom_core::recovery::{Line, Next, Parked, ParkedRun, RecoverySpec, Verdict};
 use tokio_util::sync::CancellationToken;
 
-use super::{Recovered, append, look, take_over};
+use super::{Recovered, Seen, append, look, take_over};
 use crate::actor::address::Reply;
 use crate::actor::effect::EffectError;
 use crate::actor::{Actor, Context, Failure};
@@ -26,7 +26,7 @@ pub(crate) enum RecoveryMessage {
     /// There may be something to do before the next round is due.
     Look,
     Listed(Result<Result<Vec<RunHead>, JournalError>, EffectError>),
-    Looked(RunId, Result<Result<Footprint, JournalError>, EffectError>),
+    Looked(RunId, Result<Result<Seen, JournalError>, EffectError>),
     Started(RunId, Result<Result<CancellationToken, RunError>, EffectError>),
     /// A run on trial is watched no more: it has got further, has ended, or has had its time.
     Acquitted(RunId),
@@ -41,7 +41,7 @@ pub(crate) struct Recovery {
     spec: RecoverySpec,
     line: Line,
     /// What was seen of runs that are about to be started, and how they were judged.
-    judged: BTreeMap<RunId, (Footprint, Verdict)>,
+    judged: BTreeMap<RunId, (Seen, Verdict)>,
     on_trial: Option<RunId>,
     unproven: Unproven,
     waiting: Vec<Reply<Recovered>>,
@@ -157,17 +157,19 @@ impl Recovery {
     fn looked(
         &mut self,
         run: RunId,
-        looked: &Result<Result<Footprint, JournalError>, EffectError>,
+        looked: &Result<Result<Seen, JournalError>, EffectError>,
         runtime: &Runtime,
         context: &Context<'_, Self>,
     ) {
         let n_changes = runtime.bindings().n_changes();
         let (owner, verdict) = match looked {
             Ok(Ok(seen)) => {
-                let found = seen.owner().and_then(|owner| runtime.bindings().find(owner));
-                let verdict = seen.judge(found.as_ref().map(|found| found.config()), &self.spec);
+                let footprint = &seen.footprint;
+                let found = footprint.owner().and_then(|owner| runtime.bindings().find(owner));
+                let now = found.as_ref().map(|found| found.config());
+                let verdict = footprint.judge(now, &self.spec);
                 self.judged.insert(run, (seen.clone(), verdict.clone()));
-                (seen.owner().cloned(), verdict)
+                (footprint.owner().cloned(), verdict)
             }
             // What another round may read is not given up.
             Ok(Err(error)) if error.kind == JournalErrorKind::Unavailable => (None, Verdict::Over),
@@ -175,6 +177,10 @@ impl Recovery {
             Err(_) => (None, Verdict::Over),
         };
         let next = self.line.judged(run, &verdict, &self.spec);
+        if let (Ok(Ok(seen)), None) = (looked, &next) {
+            // Whoever waits for a trial does not keep its events in memory meanwhile.
+            seen.root.take();
+        }
         match verdict {
             Verdict::Park(why) => {
                 self.judged.remove(&run);

@@ -120,8 +120,9 @@ impl Runtime {
         }
         let spec = self.recovery().spec.get().copied().unwrap_or_default();
         let seen = look(&*self.journal(), run).await.map_err(ResumeError::Journal)?;
-        let found = seen.owner().and_then(|owner: &Owner| self.bindings().find(owner));
-        match seen.judge_by_hand(found.as_ref().map(|found| found.config()), &spec) {
+        let footprint = &seen.footprint;
+        let found = footprint.owner().and_then(|owner: &Owner| self.bindings().find(owner));
+        match footprint.judge_by_hand(found.as_ref().map(|found| found.config()), &spec) {
             Verdict::Over => Err(ResumeError::Over),
             Verdict::Claim { boot, changes } => {
                 take_over(self, run, &seen, boot, changes).await.map_err(ResumeError::Run)?;

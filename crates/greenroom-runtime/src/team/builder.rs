@@ -239,17 +239,19 @@ impl TeamBuilder {
         let routes = Arc::new(routes);
         let seat = |role, screen_name, prompt, tools: &[ToolSpec], output| {
             let model = self.role_models.get(role).unwrap_or(&model);
+            let spec = AgentSpec {
+                instructions: Arc::from(prompt),
+                tools: Arc::from(tools),
+                output,
+                limits: self.limits,
+                approvals: Arc::clone(&approvals),
+                in_doubt: self.in_doubt,
+                ..AgentSpec::new(screen_name)
+            };
             Member::Seat(Seat {
                 role: screen_name,
-                spec: AgentSpec {
-                    instructions: Arc::from(prompt),
-                    tools: Arc::from(tools),
-                    output,
-                    limits: self.limits,
-                    approvals: Arc::clone(&approvals),
-                    in_doubt: self.in_doubt,
-                    ..AgentSpec::new(screen_name)
-                },
+                fingerprint: spec.fingerprint(),
+                spec,
                 model: Arc::clone(model),
                 tools: Arc::clone(&routes),
                 timeouts: self.timeouts,

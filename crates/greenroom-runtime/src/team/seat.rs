@@ -18,6 +18,7 @@ use crate::actor::address::{AgentRef, SendErrorKind};
 use crate::agents::mailbox::internal_mailbox;
 use crate::agents::router::{RouterMessage, RouterSetup};
 use crate::agents::turn::{ReportTo, Timeouts, ToolRoute, TurnAgent, TurnSetup};
+use crate::journalled::Known;
 use crate::runtime::tasks::Tasks;
 use crate::supervisor::{AgentStart, OnClosed};
 
@@ -25,6 +26,8 @@ use crate::supervisor::{AgentStart, OnClosed};
 pub(crate) struct Seat {
     pub(crate) role: &'static str,
     pub(crate) spec: AgentSpec,
+    /// That of the spec, which is too long to be read for every task.
+    pub(crate) fingerprint: u64,
     pub(crate) model: Arc<dyn ChatModel>,
     pub(crate) tools: Arc<BTreeMap<String, ToolRoute>>,
     pub(crate) timeouts: Timeouts,
@@ -68,8 +71,10 @@ impl Seat {
         let goal_top_k = router.shared.top_k;
         let setup = Arc::new(TurnSetup {
             spec: Arc::new(AgentSpec { id: id.clone(), ..self.spec.clone() }),
+            fingerprint: self.fingerprint,
             role: self.role,
             stream: router.stream.child(&stream_name),
+            known: Known::default(),
             input: vec![brief.to_message()],
             model: Arc::clone(&self.model),
             tools: Arc::clone(&self.tools),

@@ -9,7 +9,7 @@ use greenroom_core::ids::{AgentId, StreamId};
 use greenroom_core::journal::{Event, Recorded};
 use greenroom_core::message::Message;
 use greenroom_core::model::ChatModel;
-use greenroom_core::recovery::{Config, Footprint, Owner};
+use greenroom_core::recovery::{Config, Owner};
 use greenroom_core::report::{Goal, TaskFailure, TaskFailureKind};
 use greenroom_core::time::Timestamp;
 
@@ -18,7 +18,8 @@ use crate::actor::address::AgentRef;
 use crate::actor::slot::AnySlot;
 use crate::agents::mailbox::internal_mailbox;
 use crate::agents::turn::{Timeouts, ToolRoute, TurnAgent, TurnMessage, TurnSetup};
-use crate::recovery::{Resumable, Resuming};
+use crate::journalled::Known;
+use crate::recovery::{Resumable, Resuming, Seen};
 use crate::run::RunShared;
 use crate::run::closing::Closer;
 use crate::run::events::Emitter;
@@ -32,6 +33,8 @@ pub(super) struct Blueprint {
     pub(super) config: Config,
     pub(super) runtime: Runtime,
     pub(super) spec: Arc<AgentSpec>,
+    /// That of the spec, which is too long to be read for every run.
+    pub(super) fingerprint: u64,
     pub(super) model: Arc<dyn ChatModel>,
     pub(super) tools: Arc<BTreeMap<String, ToolRoute>>,
     pub(super) timeouts: Timeouts,
@@ -55,16 +58,16 @@ impl Blueprint {
         let at = self.runtime.clock().now();
         let deadline = at.after(self.budget.wall_max);
         let agent = self.spec.id.clone();
-        let (input, config) = (vec![Message::user(input)], self.spec.fingerprint());
+        let (input, config) = (vec![Message::user(input)], self.fingerprint);
         let started = Event::TaskStarted { agent, input, config };
         let (owner, config, budget) = (self.owner(), self.config.clone(), self.budget);
         let bound = Event::RunBound { owner, config, budget, deadline };
         let begun = Recorded::sequence(0, at, [started, bound]);
-        let stored = self.runtime.journal().append(&StreamId::root(id), begun);
+        let stored = self.runtime.journal().append(&StreamId::root(id), Arc::clone(&begun));
         stored.await.map_err(RunError::Journal)?;
         let ledger = Ledger::new(self.budget, Usage::default());
         let shared = RunShared::open(place, ledger, events, Goal::TOP_K);
-        self.launch(&shared, deadline).await?;
+        self.launch(&shared, deadline, Known::of(begun.to_vec())).await?;
         Ok(shared)
     }
 
@@ -73,13 +76,16 @@ impl Blueprint {
         &self,
         shared: &Arc<RunShared<AgentOutcome>>,
         deadline: Timestamp,
+        known: Known,
     ) -> Result<(), RunError> {
         let id = shared.id;
         let report = Arc::clone(shared);
         let setup = Arc::new(TurnSetup {
             spec: Arc::clone(&self.spec),
+            fingerprint: self.fingerprint,
             role: "agent",
             stream: StreamId::root(id),
+            known,
             // It is in the stream.
             input: Vec::new(),
             model: Arc::clone(&self.model),
@@ -134,11 +140,11 @@ impl Resumable for Blueprint {
         &self.config
     }
 
-    fn resume(self: Arc<Self>, place: Place, seen: &Footprint) -> Resuming {
-        let shared = RunShared::reopen(place, seen);
-        let deadline = seen.deadline();
+    fn resume(self: Arc<Self>, place: Place, seen: &Seen) -> Resuming {
+        let shared = RunShared::reopen(place, &seen.footprint);
+        let (deadline, known) = (seen.footprint.deadline(), seen.root.clone());
         Box::pin(async move {
-            self.launch(&shared, deadline).await?;
+            self.launch(&shared, deadline, known).await?;
             Ok(shared.pace.moved.clone())
         })
     }

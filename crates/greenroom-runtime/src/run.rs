@@ -251,13 +251,14 @@ impl<O: Clone + Send + Sync + 'static> Run<O> {
         self.shared.subscribe()
     }
 
-    /// Waits for the outcome.
+    /// Waits for the outcome. The future does not borrow the handle, so a task of its own can wait.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing; it can be called again.
-    pub async fn outcome(&self) -> O {
-        self.shared.outcome().await
+    pub fn outcome(&self) -> impl Future<Output = O> + Send + use<O> {
+        let shared = Arc::clone(&self.shared);
+        async move { shared.outcome().await }
     }
 
     /// Cancels the run. Its outcome says so, unless it had one already.

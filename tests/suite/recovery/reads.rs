@@ -90,7 +90,7 @@ fn an_agent_that_crashes_reads_what_was_stored_meanwhile() {
     ]);
     let outcome = process(async {
         let runtime = runtime(journal.clone(), 1, 0).await;
-        let mut run =
+        let run =
             clerk(&runtime, &model, Budget::default()).start("hello?").await.expect("accepted");
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
         assert!(run.crash_on_purpose(&"clerk".into()));

@@ -1,0 +1,174 @@
+//! What an agent costs beside the loop that people write by hand with `reqwest` and `tokio`, over real connections to a
+//! provider in a process of its own.
+
+mod floor;
+mod green;
+mod provider;
+mod work;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::measure::{Taken, all_threads, head, in_own_process, one_thread, print, row, taken};
+use floor::Hand;
+use green::Green;
+pub(crate) use provider::serve;
+use provider::{Provider, TOKENS};
+use tokio::task::JoinSet;
+use work::Work;
+
+const ROUNDS: usize = 5;
+/// Runs of the first table, one after another.
+const RUNS: usize = 3_000;
+/// Runs at once.
+const CROWDS: [usize; 4] = [100, 1_000, 5_000, 10_000];
+/// What a call takes when runs come at once.
+const LATENCY: Duration = Duration::from_millis(50);
+const STREAMS: usize = 200;
+/// How long a token takes, when it takes time.
+const PACE: Duration = Duration::from_millis(20);
+/// Between the beginnings of streams that do not begin together.
+const APART: Duration = Duration::from_millis(5);
+const TEAMS: usize = 500;
+
+pub(crate) const TABLES: [&str; 4] = ["run", "crowd", "streams", "teams"];
+
+pub(crate) fn table(name: &str) {
+    match name {
+        "run" => run(),
+        "crowd" => CROWDS.into_iter().for_each(crowd),
+        "streams" => streams(),
+        _ => teams(),
+    }
+}
+
+/// Has both do it by turns, each time in a process of its own. Gives what each of its two waves took.
+fn rounds(what: &str, n: usize, latency: Duration, pace: Duration) -> [Vec<Vec<Taken>>; 2] {
+    let provider = Provider::start(latency, pace);
+    let mut taken = [Vec::new(), Vec::new()];
+    for round in 0..ROUNDS {
+        for i in [round % 2, 1 - round % 2] {
+            let who = ["hand", "green"][i];
+            let words = ["models", who, what, &n.to_string(), &provider.url].map(str::to_owned);
+            for (wave, figures) in in_own_process(&words).into_iter().enumerate() {
+                taken[i].resize_with(taken[i].len().max(wave + 1), Vec::new);
+                taken[i][wave].push(figures);
+            }
+        }
+    }
+    taken
+}
+
+fn run() {
+    for (what, threads) in [("run-alone", "one thread"), ("run", "all threads")] {
+        let [hand, green] = rounds(what, RUNS, Duration::ZERO, Duration::ZERO);
+        head(&format!("{RUNS} runs one after another, {threads}: model, tool, model"));
+        row("CPU per run, µs", |taken| taken.cpu_ms * 1e3 / RUNS as f64, &hand[1], &green[1]);
+        row("wall per run, µs", |taken| taken.wall_ms * 1e3 / RUNS as f64, &hand[1], &green[1]);
+    }
+}
+
+fn crowd(n: usize) {
+    let [hand, green] = rounds("crowd", n, LATENCY, Duration::ZERO);
+    head(&format!("{n} runs at once, each with two calls of {} ms", LATENCY.as_millis()));
+    for (wave, name) in ["connections are made", "connections are there"].iter().enumerate() {
+        let (hand, green) = (&hand[wave], &green[wave]);
+        row(&format!("wall, {name}, ms"), |taken| taken.wall_ms, hand, green);
+        row(
+            &format!("CPU per run, {name}, µs"),
+            |taken| taken.cpu_ms * 1e3 / n as f64,
+            hand,
+            green,
+        );
+    }
+    row("memory per run, KiB", |taken| taken.grown_kib / n as f64, &hand[0], &green[0]);
+}
+
+fn streams() {
+    let n_tokens = (STREAMS * TOKENS) as f64;
+    for (what, pace, title) in [
+        ("streams-apart", PACE, "a token in 20 ms, one begun in 5 ms"),
+        ("streams", PACE, "a token in 20 ms, all begun together"),
+        ("streams", Duration::ZERO, "as fast as they come"),
+    ] {
+        let [hand, green] = rounds(what, STREAMS, Duration::ZERO, pace);
+        let (hand, green) = (&hand[1], &green[1]);
+        head(&format!("{STREAMS} streams at once, {TOKENS} tokens each, {title}"));
+        row("tokens per second, thousands", |taken| n_tokens / taken.wall_ms, hand, green);
+        row("CPU per token, µs", |taken| taken.cpu_ms * 1e3 / n_tokens, hand, green);
+        row("time to the first token, median, ms", |taken| taken.first_ms, hand, green);
+    }
+}
+
+fn teams() {
+    let [hand, green] = rounds("teams", TEAMS, LATENCY, Duration::ZERO);
+    head(&format!(
+        "{TEAMS} teams at once: a plan, three specialists side by side with a tool each, an answer"
+    ));
+    row("wall, ms", |taken| taken.wall_ms, &hand[1], &green[1]);
+    row("CPU per team, µs", |taken| taken.cpu_ms * 1e3 / TEAMS as f64, &hand[1], &green[1]);
+}
+
+/// Does work twice, and prints what it took each time: the first time connections are made.
+pub(crate) fn do_it(who: &str, what: &str, n: usize, url: &str) {
+    let work = async {
+        match who {
+            "hand" => twice(Arc::new(Hand::new(url)), what, n).await,
+            _ => twice(Arc::new(Green::new(url).await), what, n).await,
+        }
+    };
+    if what == "run-alone" { one_thread(work) } else { all_threads(work) }
+}
+
+async fn twice<W: Work>(work: Arc<W>, what: &str, n: usize) {
+    for _ in 0..2 {
+        let taken = match what {
+            "run" | "run-alone" => taken(one_by_one(&*work, n)).await,
+            "crowd" => {
+                taken(at_once(n, &work, |work| async move {
+                    work.run().await;
+                    0.0
+                }))
+                .await
+            }
+            "teams" => {
+                taken(at_once(n, &work, |work| async move {
+                    work.team().await;
+                    0.0
+                }))
+                .await
+            }
+            "streams-apart" => taken(apart(n, &work)).await,
+            _ => taken(at_once(n, &work, |work| async move { work.stream().await })).await,
+        };
+        print(&taken);
+    }
+}
+
+async fn one_by_one(work: &impl Work, n: usize) -> Vec<f64> {
+    for _ in 0..n {
+        work.run().await;
+    }
+    Vec::new()
+}
+
+async fn at_once<W, F>(n: usize, work: &Arc<W>, one: impl Fn(Arc<W>) -> F) -> Vec<f64>
+where
+    F: Future<Output = f64> + Send + 'static,
+{
+    let mut all = JoinSet::new();
+    for _ in 0..n {
+        all.spawn(one(Arc::clone(work)));
+    }
+    all.join_all().await
+}
+
+async fn apart(n: usize, work: &Arc<impl Work>) -> Vec<f64> {
+    let mut all = JoinSet::new();
+    for _ in 0..n {
+        let work = Arc::clone(work);
+        all.spawn(async move { work.stream().await });
+        tokio::time::sleep(APART).await;
+    }
+    all.join_all().await
+}

@@ -138,11 +138,18 @@ async fn models_and_embedders_of_one_account_are_held_back_together() {
     assert_eq!((accounts.status().len(), embedder.name()), (1, "openai:e"));
     ask(&*model, request()).await.expect_err("it is refused");
     let asked = embedder.embed(Arc::from(["a".to_owned()]));
+    // A request that is on its way is seen by no server yet.
+    let is_held_back = || {
+        let [(_, status)] = &accounts.status()[..] else { panic!("there is one account") };
+        (status.n_waiting, status.n_in_flight) == (1, 0)
+    };
     let wait = async {
         clock.until_asleep(1).await;
+        assert!(is_held_back());
         clock.advance(19 * SECOND);
         tokio::task::yield_now().await;
-        assert_eq!(server.requests().len(), 1, "the account is still held back");
+        assert!(is_held_back(), "the account is still held back");
+        assert_eq!(server.requests().len(), 1);
         clock.advance(3 * SECOND);
         std::future::pending::<()>().await;
     };

@@ -4,7 +4,8 @@
 //! panicking, and record what was asked of them. A provider of models listens on this machine and has every
 //! fault that providers have. Fault plans strike real agents, tools, models and that provider. The leak
 //! check fails a test that leaves something behind. The conformance suites say what every implementation
-//! of a seam must do. All waiting is in tokio's time, which a test can pause.
+//! of a seam must do. The kill harness looks into what became of runs whose processes died. All waiting is
+//! in tokio's time, which a test can pause.
 
 mod calls;
 mod clock;
@@ -20,6 +21,7 @@ mod faults;
 mod leaks;
 
 pub mod conformance;
+pub mod kills;
 pub mod provider;
 
 pub use calls::Calls;

@@ -1,7 +1,7 @@
 //! A journal whose process dies at a chosen append: what was stored stays, and nothing happens any more.
 
 use std::fmt;
-use std::future;
+use std::future::{self, Future};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -65,6 +65,19 @@ impl MortalJournal {
         let mut died = self.died.subscribe();
         let seen = died.wait_for(|is_dead| *is_dead).await;
         seen.expect("the sender lives as long as this handle");
+    }
+
+    /// Lives until the process dies, which gives `None`, or until it comes to its end.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the life.
+    pub async fn outlive<T>(&self, life: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.died() => None,
+            ended = life => Some(ended),
+        }
     }
 
     fn is_over(&self) -> bool {

@@ -5,6 +5,7 @@ use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use greenroom_core::journal::{JournalError, JournalErrorKind};
+use rusqlite::{Connection, OpenFlags};
 
 use crate::Durability;
 use crate::error::system;
@@ -22,6 +23,8 @@ pub(crate) struct Files {
     identity: Identity,
     /// Whether the process before synced each of its transactions.
     was_durable: bool,
+    /// SQLite's way to the disk, when it is not the usual one.
+    vfs: Option<&'static str>,
     // The system lets go of the lock when the file is closed, also when the process is killed: a lock file
     // that is left behind is locked by nobody.
     _lock: File,
@@ -50,7 +53,7 @@ impl Files {
         // A new file is not on the disk before its name is.
         let synced = File::open(dir).and_then(|dir| dir.sync_all());
         synced.map_err(|error| failed("cannot sync", dir, &error))?;
-        Ok(Self { database, identity, was_durable, _lock: lock })
+        Ok(Self { database, identity, was_durable, vfs: None, _lock: lock })
     }
 
     /// The database of a journal that somebody made.
@@ -64,6 +67,20 @@ impl Files {
 
     pub(crate) fn database(&self) -> &Path {
         &self.database
+    }
+
+    /// Lets SQLite go to another disk than that of these files.
+    #[cfg(test)]
+    pub(crate) fn through(self, vfs: &'static str) -> Self {
+        Self { vfs: Some(vfs), ..self }
+    }
+
+    /// Opens the database.
+    pub(crate) fn connect(&self, flags: OpenFlags) -> rusqlite::Result<Connection> {
+        match self.vfs {
+            None => Connection::open_with_flags(&self.database, flags),
+            Some(vfs) => Connection::open_with_flags_and_vfs(&self.database, flags, vfs),
+        }
     }
 
     /// SQLite's log, when the process before synced each transaction before it began the next.

@@ -17,5 +17,8 @@ mod format;
 mod error;
 mod files;
 
+#[cfg(test)]
+mod disk;
+
 pub use journal::SqliteJournal;
 pub use options::{Durability, SqliteOptions};

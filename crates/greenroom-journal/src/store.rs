@@ -51,10 +51,31 @@ impl Store {
         accepts_loss: bool,
     ) -> Result<Self, JournalError> {
         if let Some(log) = files.log_of_durable().filter(|_| !accepts_loss) {
-            check_log(&log)?;
+            check_log(&log, files.database())?;
         }
-        let connection = schema::open_writable(files.database(), durability, bytes_max)?;
+        let connection = schema::open_writable(&files, durability, bytes_max)?;
         Ok(Self { connection, files })
+    }
+}
+
+/// What simulations need of a store.
+#[cfg(test)]
+impl Store {
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Moves the log into the tables whenever it has so many pages.
+    pub(crate) fn checkpoint_every(&self, n_pages: u32) {
+        let set = self.connection.pragma_update(None, "wal_autocheckpoint", n_pages);
+        // A disk that fails is no reason to stop.
+        let _ = set;
+    }
+
+    /// Deletes the events of a stream before a place, in a transaction of its own.
+    pub(crate) fn forget_before(&self, stream: &StreamId, seq: u64) {
+        let head = head(&self.connection, stream).expect("the disk works").expect("it is known");
+        purge::events_before(&self.connection, head.id, seq).expect("the disk works");
     }
 }
 
@@ -94,10 +115,10 @@ impl Backend for Store {
 }
 
 /// Refuses a log of which SQLite would drop what was acknowledged.
-fn check_log(log: &Path) -> Result<(), JournalError> {
+fn check_log(log: &Path, database: &Path) -> Result<(), JournalError> {
     let path = log.display();
-    let damage =
-        log::damage(log).map_err(|error| system(&format!("cannot read {path}"), &error))?;
+    let damage = log::damage(log, database)
+        .map_err(|error| system(&format!("cannot read {path}"), &error))?;
     let Some(log::Damage { frame, n_dropped }) = damage else { return Ok(()) };
     let message =
         format!("{path} is damaged at frame {frame}: {n_dropped} transactions would be lost");

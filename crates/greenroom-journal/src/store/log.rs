@@ -4,12 +4,14 @@
 //! for the transaction that was being written. It is wrong for any before it: those had been synced before the
 //! next began, somebody was told so, and SQLite drops them without a word. So the log is read before SQLite sees
 //! it. Frames count as ours by their salt; where two transactions end at or after a damaged frame, the first of
-//! them was on the disk.
+//! them was on the disk. It is lost unless the tables have it, too: SQLite moves the log into the tables and
+//! then writes it from its beginning again, and a new header that was cut off is no damage to what was moved.
 //!
 //! The layout is that of <https://www.sqlite.org/fileformat2.html#walformat>.
 
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufReader, ErrorKind, Read};
+use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 
 const HEADER_BYTES: usize = 32;
@@ -29,7 +31,7 @@ pub(super) struct Damage {
 }
 
 /// Looks for damage in the log of a database. No log is a whole one.
-pub(super) fn damage(log: &Path) -> io::Result<Option<Damage>> {
+pub(super) fn damage(log: &Path, database: &Path) -> io::Result<Option<Damage>> {
     let mut log = match File::open(log) {
         Ok(file) => BufReader::new(file),
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -50,6 +52,7 @@ pub(super) fn damage(log: &Path) -> io::Result<Option<Damage>> {
     let mut damage = (!is_whole).then_some(Damage { frame: 0, n_dropped: 0 });
     let mut frame = [0; FRAME_HEADER_BYTES + PAGE_BYTES];
     let mut n_read = 0;
+    let (mut pages, mut written) = (BTreeMap::new(), BTreeMap::new());
     while read(&mut log, &mut frame)? {
         let is_ours = *salt.get_or_insert((word(&frame, 8), word(&frame, 12)))
             == (word(&frame, 8), word(&frame, 12));
@@ -57,13 +60,38 @@ pub(super) fn damage(log: &Path) -> io::Result<Option<Damage>> {
         if !is_ours || sum != (word(&frame, 16), word(&frame, 20)) {
             damage.get_or_insert(Damage { frame: n_read, n_dropped: 0 });
         }
+        let is_end = is_ours && word(&frame, 4) != 0;
+        if is_ours {
+            written.insert(word(&frame, 0), n_read);
+        }
+        if is_end {
+            pages.append(&mut written);
+        }
         if let Some(damage) = &mut damage {
-            let is_end = is_ours && word(&frame, 4) != 0;
             damage.n_dropped += usize::from(is_end);
         }
         n_read += 1;
     }
-    Ok(damage.filter(|damage| damage.n_dropped >= 2))
+    match damage.filter(|damage| damage.n_dropped >= 2) {
+        Some(_) if is_in_tables(&pages, log.into_inner(), database)? => Ok(None),
+        damage => Ok(damage),
+    }
+}
+
+/// Whether the tables have the pages that are in these frames.
+fn is_in_tables(pages: &BTreeMap<u32, usize>, mut log: File, database: &Path) -> io::Result<bool> {
+    let mut database = File::open(database)?;
+    let (mut moved, mut logged) = ([0; PAGE_BYTES], [0; PAGE_BYTES]);
+    for (page, frame) in pages {
+        let begin = HEADER_BYTES + frame * (FRAME_HEADER_BYTES + PAGE_BYTES) + FRAME_HEADER_BYTES;
+        log.seek(SeekFrom::Start(begin as u64))?;
+        database.seek(SeekFrom::Start(u64::from(page.saturating_sub(1)) * PAGE_BYTES as u64))?;
+        let is_there = read(&mut log, &mut logged)? && read(&mut database, &mut moved)?;
+        if !is_there || moved != logged {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Fills a buffer; false when there is not that much left.

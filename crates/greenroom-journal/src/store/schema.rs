@@ -8,6 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::Durability;
 use crate::error::{reading, writing};
+use crate::files::Files;
 
 /// Says that a file is a journal: "GRJL".
 const APPLICATION: i32 = 0x4752_4a4c;
@@ -63,13 +64,14 @@ CREATE VIEW timeline AS
 
 /// Opens a database for its one writer.
 pub(super) fn open_writable(
-    path: &Path,
+    files: &Files,
     durability: Durability,
     bytes_max: Option<u64>,
 ) -> Result<Connection, JournalError> {
+    let path = files.database();
     let failed = |error| writing(&format!("cannot open {}", path.display()), &error);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    let mut connection = files.connect(flags).map_err(failed)?;
     prepare(&connection).map_err(failed)?;
     let is_new = check_version(&connection, path)?;
     let mode = connection.query_row("PRAGMA journal_mode = WAL", (), |row| row.get::<_, String>(0));

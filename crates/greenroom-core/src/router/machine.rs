@@ -192,6 +192,12 @@ impl Machine {
         self.withdrawal().into_iter().chain(assign).collect()
     }
 
+    /// Whether the answer is made of what is there, and nothing more is waited for.
+    #[must_use]
+    pub fn is_gathering_over(&self) -> bool {
+        self.is_gathering_over
+    }
+
     /// When the run must have an outcome; `None` before it was accepted.
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {

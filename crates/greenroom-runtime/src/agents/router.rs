@@ -108,7 +108,9 @@ impl Router {
         let Some(goal) = self.journalled.machine.goal() else { return };
         let (total, left) = (goal.budget.wall_max, self.time_left());
         let reserve = total.saturating_sub(Machine::gathering_time(total));
-        context.after(left.saturating_sub(reserve), RouterMessage::GatheringOver);
+        if !self.journalled.machine.is_gathering_over() {
+            context.after(left.saturating_sub(reserve), RouterMessage::GatheringOver);
+        }
         context.after(left, RouterMessage::DeadlineOver);
     }
 

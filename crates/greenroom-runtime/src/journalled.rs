@@ -18,7 +18,7 @@ use crate::actor::{Actor, Context, Failure};
 use crate::run::live::Pace;
 
 /// A machine that folds events.
-pub(crate) trait Fold {
+pub(crate) trait Fold: Clone {
     type Command;
     fn apply(&mut self, event: &Event);
     fn decide(&self) -> Vec<Event>;
@@ -199,6 +199,34 @@ pub(crate) struct Journalled<M> {
     /// Events that are on their way into the journal.
     n_appending: u64,
     pace: Pace,
+    /// Kept by debug builds.
+    past: Option<Past<M>>,
+}
+
+/// How many events of a stream a debug build reads again after each. What a machine keeps beside its stream
+/// shows long before.
+const REREAD_MAX: usize = 64;
+
+/// What a machine is read back from. A debug build evicts it after each event: what it goes on with is a new
+/// machine and the text of the stream. So every test that runs an agent or a team shows that all they know is
+/// in the journal.
+struct Past<M> {
+    blank: M,
+    events: Vec<Event>,
+}
+
+impl<M: Fold> Past<M> {
+    /// The machine as the next incarnation would have it.
+    fn reread(&mut self, event: &Event) -> Option<M> {
+        if self.events.len() >= REREAD_MAX {
+            return None;
+        }
+        let text = serde_json::to_string(event).expect("an event is JSON");
+        self.events.push(serde_json::from_str(&text).expect("what is stored can be read"));
+        let mut machine = self.blank.clone();
+        self.events.iter().for_each(|event| machine.apply(event));
+        Some(machine)
+    }
 }
 
 impl<M: Fold> Journalled<M> {
@@ -211,7 +239,8 @@ impl<M: Fold> Journalled<M> {
     ) -> Self {
         let (n_stored, queue, n_appending) = (0, VecDeque::new(), 0);
         let known = Known::default();
-        Self { machine, journal, clock, stream, known, n_stored, queue, n_appending, pace }
+        let past = cfg!(debug_assertions).then(|| Past { blank: machine.clone(), events: vec![] });
+        Self { machine, journal, clock, stream, known, n_stored, queue, n_appending, pace, past }
     }
 
     /// Spares it reading what is known.
@@ -226,9 +255,17 @@ impl<M: Fold> Journalled<M> {
     /// Folds what the stream holds.
     fn fold_stored(&mut self, events: &[Recorded]) {
         for recorded in events {
-            self.machine.apply(&recorded.event);
+            self.apply(&recorded.event);
         }
         self.n_stored = events.len() as u64;
+    }
+
+    fn apply(&mut self, event: &Event) {
+        self.machine.apply(event);
+        let reread = self.past.as_mut().and_then(|past| past.reread(event));
+        if let Some(machine) = reread {
+            self.machine = machine;
+        }
     }
 
     /// Puts a fact in line for the journal. The answer is its place in the stream.
@@ -278,7 +315,7 @@ impl<M: Fold> Journalled<M> {
         self.n_stored += batch.len() as u64;
         let mut commands = Vec::new();
         for recorded in batch.iter() {
-            self.machine.apply(&recorded.event);
+            self.apply(&recorded.event);
             if recorded.event.is_result() && !self.pace.moved.is_cancelled() {
                 self.pace.moved.cancel();
             }
@@ -293,3 +330,6 @@ impl fmt::Debug for Known {
         f.write_str("Known")
     }
 }
+
+#[cfg(test)]
+mod tests;

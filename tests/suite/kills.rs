@@ -1,36 +1,50 @@
-//! The kill harness: a process with a durable journal is killed at every point and at random times, and
-//! what it did is counted from outside.
+//! The kill harness: processes with a durable journal are killed at every point and at random times, and an
+//! inquest is held on what they did, as somebody outside saw it.
 //!
-//! `GREENROOM_KILLS=10000` makes it a long one; the default is a few seconds' worth.
+//! `GREENROOM_KILLS=10000` makes it a long one, and `GREENROOM_SEED` another one; the default is half a minute's
+//! worth.
 
+mod deaths;
+mod mutants;
+mod old;
 mod victim;
+mod workflows;
+mod worlds;
 
-use std::collections::BTreeMap;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use greenroom_core::random::SplitMix64;
+use greenroom_journal::SqliteJournal;
+use greenroom_testkit::kills::{Calm, Note, Points, inquest};
+
+use workflows::Workflow;
 
 /// The status of a test binary whose test has failed.
 const FAILED: i32 = 101;
 
-/// A store, and what was done by the processes that used it.
+/// The points of these workflows beside those of the testkit.
+const ANSWERS: [&str; 2] = ["before-answer", "after-answer"];
+
+/// A store, and the processes that used it.
 struct Scene {
     folder: tempfile::TempDir,
+    workflow: Workflow,
     n_runs: usize,
     n_deaths: usize,
 }
 
 impl Scene {
-    fn new(n_runs: usize) -> Self {
+    fn new(workflow: Workflow, n_runs: usize) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        Self { folder, n_runs, n_deaths: 0 }
+        Self { folder, workflow, n_runs, n_deaths: 0 }
     }
 
     fn spawn(&self, point: Option<&str>) -> Child {
         let suite = std::env::current_exe().expect("this binary has a path");
-        let (folder, n_runs) = (self.folder.path().display(), self.n_runs);
-        let told = format!("{folder}|{n_runs}|{}", point.unwrap_or_default());
+        let Self { folder, workflow, n_runs, .. } = self;
+        let folder = folder.path().display();
+        let told = format!("{folder}|{workflow:?}|{n_runs}|{}", point.unwrap_or_default());
         let mut command = Command::new(suite);
         command.args(["--exact", "kills::victim::lives", "--nocapture"]).env(victim::TOLD, told);
         command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the victim starts")
@@ -42,12 +56,38 @@ impl Scene {
         self.bury(child)
     }
 
+    /// Starts a process, and waits until it has its store.
+    fn born(&self) -> Child {
+        let witness = self.folder.path().join("witness");
+        let n_noted = || std::fs::metadata(&witness).map_or(0, |file| file.len());
+        let n_before = n_noted();
+        let mut child = self.spawn(None);
+        for _ in 0..60_000 {
+            let has_ended = child.try_wait().is_ok_and(|ended| ended.is_some());
+            if n_noted() > n_before || has_ended {
+                break;
+            }
+            pause(Duration::from_millis(1));
+        }
+        child
+    }
+
     /// Lets a process live for so long, then kills it. Whether it came to its end.
     fn live_for(&mut self, span: Duration) -> bool {
-        let mut child = self.spawn(None);
+        let mut child = self.born();
         pause(span);
         child.kill().expect("it can be killed");
         self.bury(child).success()
+    }
+
+    /// How long a process lives that nobody kills.
+    #[expect(clippy::disallowed_methods, reason = "another process lives in real time")]
+    fn span(workflow: Workflow, n_runs: usize) -> Duration {
+        let mut scene = Self::new(workflow, n_runs);
+        let child = scene.born();
+        let born_at = std::time::Instant::now();
+        assert!(scene.bury(child).success());
+        born_at.elapsed()
     }
 
     /// Waits for the end of a process, which has ended well or was killed, and did not fail.
@@ -59,37 +99,36 @@ impl Scene {
         ended.status
     }
 
-    /// How often each line was written, by its first word.
-    fn effects(&self) -> BTreeMap<String, BTreeMap<String, usize>> {
-        let text = std::fs::read_to_string(self.folder.path().join("effects")).unwrap_or_default();
-        let mut effects: BTreeMap<String, BTreeMap<String, usize>> = BTreeMap::new();
-        for line in text.lines() {
-            let (what, which) = line.split_once(' ').expect("a line is written whole");
-            *effects.entry(what.into()).or_default().entry(which.into()).or_default() += 1;
-        }
-        effects
+    /// How many lines of the witness are of this kind.
+    fn n_noted(&self, is_counted: impl Fn(&Note) -> bool) -> usize {
+        let notes = victim::witness(self.folder.path()).notes();
+        notes.iter().filter(|noted| is_counted(&noted.note)).count()
     }
 
-    /// I1, I2, I3, I9: nothing is lost, nothing is paid twice, and what is repeated was in flight at a death.
+    /// What a process comes to that nobody kills.
+    fn calm(workflow: Workflow) -> (Calm, usize) {
+        let mut scene = Self::new(workflow, 1);
+        assert!(scene.live(None).success());
+        let calm = Calm::of(&victim::witness(scene.folder.path()));
+        let n_calls = scene.check(&calm, "calm", 0);
+        (calm, n_calls)
+    }
+
+    /// Holds the inquest. How many calls were made beyond those that a calm run makes.
     #[track_caller]
-    fn check(&self, why: &str) -> usize {
-        let effects = self.effects();
-        let of = |what: &str| effects.get(what).cloned().unwrap_or_default();
-        let answered = of("answered");
-        for run in of("accepted").keys() {
-            let says = format!("{run} all done");
-            assert!(answered.contains_key(&says), "{why}: {run} is lost: {answered:?}");
-        }
-        assert!(of("pay").values().all(|n| *n == 1), "{why}: paid twice: {:?}", of("pay"));
-        let mut n_repeated = 0;
-        for what in ["look", "put"] {
-            let made = of(what);
-            assert_eq!(made.len(), answered.len(), "{why}: {what}: a call has one key");
-            n_repeated += made.values().map(|n| n - 1).sum::<usize>();
-        }
-        let in_flight = 2 * self.n_runs * self.n_deaths;
-        assert!(n_repeated <= in_flight, "{why}: {n_repeated} repeated, {in_flight} in flight");
-        n_repeated
+    fn check(&self, calm: &Calm, why: &str, n_calls: usize) -> usize {
+        let Self { folder, workflow, n_runs, .. } = self;
+        let witness = victim::witness(folder.path());
+        let tokio = tokio::runtime::Builder::new_current_thread().build().expect("it starts");
+        let found = tokio.block_on(async {
+            let journal = SqliteJournal::open_for_reading(victim::store(folder.path()));
+            inquest(&witness, &journal.expect("it opens"), Some(calm)).await
+        });
+        assert_eq!(found, [], "{workflow:?}, {why}");
+        assert!(witness.n_accepted() <= *n_runs, "{why}");
+        let is_call = |note: &Note| matches!(note, Note::Called { .. } | Note::Asked { .. });
+        let n_begun = self.n_noted(|note| matches!(note, Note::Answered { .. }));
+        self.n_noted(is_call).saturating_sub(n_calls * n_begun)
     }
 }
 
@@ -98,52 +137,90 @@ fn pause(span: Duration) {
     std::thread::sleep(span);
 }
 
-/// How many kills a test makes: by default so many.
+/// A number that was chosen from outside: how many kills a long run makes, or its seed.
 #[expect(clippy::disallowed_methods, reason = "the length of this test is chosen from outside")]
-fn n_kills(default: usize) -> usize {
-    let told = std::env::var("GREENROOM_KILLS").ok().and_then(|told| told.parse().ok());
-    told.unwrap_or(default)
+fn told<T: std::str::FromStr>(name: &str) -> Option<T> {
+    std::env::var(name).ok().and_then(|told| told.parse().ok())
 }
 
-/// D1: the process ends itself at each point of a run, and its successor finishes it.
-#[test]
-fn d1_a_process_ends_itself_at_every_point() {
-    let mut n_deaths = 0;
-    for point in ["before-store", "after-store", "before-effect", "after-effect"] {
-        for at in 1.. {
-            let mut scene = Scene::new(1);
-            let point = format!("{point}:{at}");
+const N_KILLS: &str = "GREENROOM_KILLS";
+const SEED: &str = "GREENROOM_SEED";
+
+/// D1: the process ends itself at each point of each workflow, and its successor finishes the run. In a short
+/// run it is every point by name, and every sixth time that it is passed.
+#[track_caller]
+fn d1(workflow: Workflow) {
+    let step = if told::<usize>(N_KILLS).is_some() { 1 } else { 6 };
+    let (calm, n_calls) = Scene::calm(workflow);
+    let (mut n_deaths, mut n_repeated, mut passed) = (0, 0, Vec::new());
+    for point in Points::ALL.into_iter().chain(ANSWERS) {
+        for n in (1..).step_by(step) {
+            let mut scene = Scene::new(workflow, 1);
+            let point = format!("{point}:{n}");
             if scene.live(Some(&point)).success() {
                 // There are no more points of this kind.
                 break;
             }
             while !scene.live(None).success() {}
-            scene.check(&point);
+            n_repeated += scene.check(&calm, &point, n_calls);
             n_deaths += scene.n_deaths;
+            passed.push(point);
         }
     }
-    // A dozen appends and three effects, two points each.
-    assert!(n_deaths >= 28, "{n_deaths}");
+    println!("D1: {workflow:?}: {n_deaths} deaths, {n_repeated} calls repeated");
+    for point in ["before-store:1", "after-store:1", "before-ask:1", "after-ask:1"] {
+        assert!(passed.iter().any(|passed| passed == point), "{point} is never passed");
+    }
 }
 
-/// D2: the process is killed at random times, with several runs at work.
+#[test]
+fn d1_a_process_with_an_agent_ends_itself_at_every_point() {
+    d1(Workflow::Agent);
+}
+
+#[test]
+fn d1_a_process_with_calls_that_wait_for_people_ends_itself_at_every_point() {
+    d1(Workflow::Approval);
+}
+
+#[test]
+fn d1_a_process_with_a_team_ends_itself_at_every_point() {
+    d1(Workflow::Team);
+}
+
+#[test]
+fn d1_a_process_with_a_team_that_delegates_ends_itself_at_every_point() {
+    d1(Workflow::Delegation);
+}
+
+/// D2: the process is killed at random times, with several runs of each workflow at work.
 #[test]
 fn d2_a_process_is_killed_at_random_times() {
-    let (mut random, mut n_left) = (SplitMix64::new(7), n_kills(12));
+    let mut random = SplitMix64::new(told(SEED).unwrap_or(7));
+    let mut n_left: usize = told(N_KILLS).unwrap_or(24);
+    let n_deaths_max = (n_left / 4).clamp(1, 12);
+    let calm = Workflow::ALL.map(|workflow| (Scene::calm(workflow), Scene::span(workflow, 8)));
     let (mut n_repeated, mut n_deaths, mut n_runs) = (0, 0, 0);
-    while n_left > 0 {
-        let mut scene = Scene::new(8);
-        while n_left > 0 && scene.n_deaths < 5 {
-            let millis = (random.unit() * 150.0) as u64;
-            if scene.live_for(Duration::from_millis(10 + millis)) {
+    for i in 0.. {
+        let (workflow, ((calm, n_calls), span)) = (Workflow::ALL[i % 4], &calm[i % 4]);
+        let mut scene = Scene::new(workflow, 8);
+        while n_left > 0 && scene.n_deaths < n_deaths_max {
+            // What is done stays done, so the deaths are spread over all of the work.
+            if scene.live_for(span.mul_f64(random.unit() / 4.0)) {
                 break;
             }
             n_left -= 1;
         }
         while !scene.live(None).success() {}
-        n_repeated += scene.check(&format!("{} deaths", scene.n_deaths));
+        n_repeated += scene.check(calm, &format!("{} deaths", scene.n_deaths), *n_calls);
         n_deaths += scene.n_deaths;
         n_runs += scene.n_runs;
+        if i % 100 == 99 {
+            println!("D2: so far {n_deaths} kills, {n_runs} runs, {n_repeated} calls repeated");
+        }
+        if n_left == 0 {
+            break;
+        }
     }
     println!("D2: {n_deaths} kills, {n_runs} runs, 0 lost, 0 paid twice, {n_repeated} repeated");
 }
@@ -151,7 +228,8 @@ fn d2_a_process_is_killed_at_random_times() {
 /// D9: the process is stopped for a while, as by a suspended machine, and goes on.
 #[test]
 fn d9_a_process_that_is_stopped_for_a_while_goes_on_where_it_was() {
-    let scene = Scene::new(40);
+    let (calm, n_calls) = Scene::calm(Workflow::Agent);
+    let scene = Scene::new(Workflow::Agent, 40);
     let mut child = scene.spawn(None);
     let id = child.id().to_string();
     let signal = |name: &str| {
@@ -159,8 +237,9 @@ fn d9_a_process_that_is_stopped_for_a_while_goes_on_where_it_was() {
         sent.expect("there is a program to send signals").success()
     };
     // It has its store, and most of its work before it.
+    let has_begun = || scene.n_noted(|note| matches!(note, Note::Accepted { .. })) > 0;
     for _ in 0..60_000 {
-        if scene.effects().contains_key("accepted") || child.try_wait().is_ok_and(|e| e.is_some()) {
+        if has_begun() || child.try_wait().is_ok_and(|ended| ended.is_some()) {
             break;
         }
         pause(Duration::from_millis(1));
@@ -173,5 +252,5 @@ fn d9_a_process_that_is_stopped_for_a_while_goes_on_where_it_was() {
     }
     let ended = child.wait_with_output().expect("it ends");
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
-    assert_eq!(scene.check("stopped"), 0, "nothing is repeated when nobody dies");
+    assert_eq!(scene.check(&calm, "stopped", n_calls), 0, "nothing is repeated when nobody dies");
 }

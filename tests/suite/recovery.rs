@@ -3,7 +3,6 @@
 //! A process is a runtime of tokio in virtual time. It dies by being dropped with everything in it, and only
 //! the journal is left.
 
-mod deaths;
 mod parked;
 mod reads;
 

@@ -8,17 +8,21 @@ use greenroom_core::agent::TurnLimits;
 use greenroom_core::journal::MemoryJournal;
 use greenroom_core::message::{Message, ToolCall};
 use greenroom_core::model::{ChatEvent, ChatModel as _, ChatRequest, ModelErrorKind};
+use greenroom_core::recovery::RecoverySpec;
 use greenroom_models::cassette::{Cassette, CassetteMode};
 use greenroom_models::http::{Providers, Settings};
 use greenroom_models::resilience::{Governor, GovernorSpec, ResilienceSpec, resilient};
-use greenroom_runtime::{Actor, Context, Failure, Runtime};
+use greenroom_runtime::{Actor, Context, Failure, RunError, Runtime};
+use greenroom_testkit::kills::{Witness, inquest};
 use greenroom_testkit::provider::{Answer, ProviderServer, WireFault};
 use greenroom_testkit::{
-    FaultPlan, FaultRule, LeakCheck, ManualClock, ScriptedModel, ScriptedReply, ScriptedTool,
-    conformance,
+    Death, FaultPlan, FaultRule, LeakCheck, ManualClock, MortalJournal, ScriptedModel,
+    ScriptedReply, ScriptedTool, conformance,
 };
 use serde_json::json;
 use tokio::time::Instant;
+
+use crate::recovery::{call, n_replies, process};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -129,6 +133,46 @@ async fn nothing_is_left_behind() -> Outcome {
     runtime.shutdown().await;
     leaks.finish(&runtime).await;
     Ok(())
+}
+
+/// A model that pays, and then says so.
+fn payer() -> ScriptedModel {
+    ScriptedModel::answering(|request: &ChatRequest| match n_replies(&request.messages) {
+        0 => ScriptedReply::calls([call("pay", 1)]),
+        _ => ScriptedReply::text("paid"),
+    })
+}
+
+#[test]
+fn a_run_survives_the_death_of_its_process() -> Outcome {
+    let (journal, witness, pay) =
+        (MemoryJournal::new(), Witness::in_memory(), ScriptedTool::echo("pay"));
+    process(async {
+        let (model, pay) = (payer(), pay.clone());
+        let mortal = MortalJournal::new(journal.clone(), Some(Death { at: 5, is_stored: true }));
+        let life = witness.born(&mortal).await?;
+        let runtime = Runtime::builder().journal(mortal.clone()).seed(7).start().await?;
+        let agent = runtime.agent("clerk").model(life.model(model)).tool(life.tool(pay)).build()?;
+        let ended = mortal.outlive(async {
+            let run = agent.start("Pay what is due.").await?;
+            life.accepted(run.id());
+            Ok::<_, RunError>(run.outcome().await)
+        });
+        assert!(ended.await.is_none(), "it dies at its fifth append");
+        Ok::<_, Box<dyn std::error::Error>>(())
+    })?;
+    process(async {
+        let (model, pay) = (payer(), pay.clone());
+        let life = witness.born(&journal).await?;
+        let runtime = Runtime::builder().journal(journal.clone()).seed(8).start().await?;
+        let agent = runtime.agent("clerk").model(life.model(model)).tool(life.tool(pay)).build()?;
+        for run in runtime.recover(RecoverySpec::default()).await?.resumed {
+            let attached = agent.attach(run).await?.ok_or("it is at work")?;
+            life.answered(run, attached.outcome().await?.text);
+        }
+        assert_eq!(inquest(&witness, &journal, None).await, []);
+        Ok(())
+    })
 }
 
 #[tokio::test(start_paused = true)]

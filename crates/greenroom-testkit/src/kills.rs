@@ -27,3 +27,6 @@ pub use invariant::{Invariant, Violation};
 pub use mutant::{Mutant, MutantJournal};
 pub use points::{PointedJournal, Points};
 pub use witness::{Note, Noted, Witness, WitnessedModel, WitnessedTool};
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! What the world does to a process beside killing it: its clock jumps, its disk has a limit.
 
+use std::process::Command;
 use std::time::Duration;
 
 use greenroom_core::budget::Budget;
@@ -11,6 +12,8 @@ use greenroom_testkit::kills::{Witness, inquest};
 use greenroom_testkit::{ScriptedModel, ScriptedReply, ScriptedTool};
 use tokio::time::Instant;
 
+use super::workflows::Workflow;
+use super::{FAILED, Scene};
 use crate::recovery::{call, process, runtime, unfinished};
 
 const HOUR: u64 = 3_600;
@@ -21,8 +24,8 @@ fn clerk(runtime: &Runtime, witness: &Witness, model: &ScriptedModel) -> Agent {
     agent.tool(witness.tool(ScriptedTool::echo("pay"))).build().expect("complete")
 }
 
-/// D9: the clock of the next process is an hour wrong, in one direction or the other. What is completed stays so, a wait is
-/// not an hour longer, and the run ends as it would have.
+/// D9: the clock of the next process is an hour wrong, in one direction or the other. What is completed stays
+/// so, a wait is not an hour longer, and the run ends as it would have.
 #[test]
 fn d9_a_clock_that_jumps_while_a_process_is_down_repeats_and_times_out_nothing() {
     for begins_at in [9 * HOUR, 11 * HOUR] {
@@ -58,4 +61,22 @@ fn d9_a_clock_that_jumps_while_a_process_is_down_repeats_and_times_out_nothing()
         });
         assert_eq!(model.calls().n_begun(), 3);
     }
+}
+
+/// D4, with a real system: it refuses to let a file grow. The process fails and says how, and the next one, which
+/// may write, goes on with what was confirmed.
+#[test]
+fn d4_a_process_whose_files_may_not_grow_fails_and_loses_nothing() {
+    let (calm, n_calls) = Scene::calm(Workflow::Agent);
+    let mut scene = Scene::new(Workflow::Agent, 2);
+    let mut shell = Command::new("sh");
+    // Half-kilobytes, of which the log of a new journal has fewer, and that of two runs more.
+    let limited = r#"ulimit -f 200; trap "" XFSZ; exec "$0" "$@""#;
+    shell.args(["-c", limited]).arg(std::env::current_exe().expect("this binary has a path"));
+    let ended = scene.spawn_as(shell, None).wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(FAILED), "{said}");
+    assert!(said.contains("Fatal"), "{said}");
+    assert!(scene.live(None).success());
+    scene.check(&calm, "a limit", n_calls);
 }

@@ -17,10 +17,12 @@ enum Fate {
     Unknown,
 }
 
+type Offer = (Arc<[Recorded]>, Fate);
+
 /// The appends that were made to a journal, with their answers.
 #[derive(Debug, Clone, Default)]
 pub struct Acknowledged {
-    streams: BTreeMap<StreamId, Vec<(Arc<[Recorded]>, Fate)>>,
+    streams: BTreeMap<StreamId, Vec<Offer>>,
 }
 
 impl Acknowledged {
@@ -108,7 +110,7 @@ impl Outcome {
 }
 
 /// Everything that a stream may hold after these appends, as far as an end may be missing.
-fn outcomes(appends: &[(Arc<[Recorded]>, Fate)]) -> Vec<Outcome> {
+fn outcomes(appends: &[Offer]) -> Vec<Outcome> {
     let mut outcomes = vec![Outcome::default()];
     // Those that hold all that was confirmed so far.
     let mut whole = vec![0];

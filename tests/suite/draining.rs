@@ -19,6 +19,7 @@ use greenroom_runtime::{
     Agent, AgentOutcome, DrainReport, HealthState, Run, RunError, Runtime, SystemClock,
 };
 use greenroom_testkit::{ScriptedModel, ScriptedReply, ScriptedTool};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::recovery::{call, n_replies, process, recover, runtime, stored, unfinished};
@@ -219,7 +220,8 @@ fn dr03_health_says_draining_before_anything_is_refused() {
         assert_eq!(state(), HealthState::Ready);
 
         let _third = agent.start("go").await.expect("accepted");
-        let draining = tokio::spawn({
+        let mut draining = JoinSet::new();
+        draining.spawn({
             let runtime = runtime.clone();
             async move { runtime.drain(60 * SECOND).await }
         });
@@ -240,7 +242,7 @@ fn dr03_health_says_draining_before_anything_is_refused() {
         assert_eq!(agent.run("go").await, Err(RunError::Draining));
         let team = runtime.team().model(world.model.clone()).start().await.expect("it starts");
         assert_eq!(team.ask("Why?").await.err(), Some(RunError::Draining));
-        let report = draining.await.expect("no panic");
+        let report = draining.join_next().await.expect("it was begun").expect("no panic");
         assert_eq!(report.n_finished, 1 + 10 - n_refused);
         assert_eq!((state(), runtime.health().n_runs), (HealthState::Stopped, 0));
     });
@@ -367,14 +369,15 @@ fn dr01_whoever_drains_recovers_nothing() {
         let agent = world.agent(&runtime);
         let other = runtime.agent("other").model(world.model.clone()).tool(world.look.clone());
         let _other = other.build().expect("complete").start("go").await.expect("accepted");
-        let draining = tokio::spawn({
+        let mut draining = JoinSet::new();
+        draining.spawn({
             let runtime = runtime.clone();
             async move { runtime.drain(60 * SECOND).await }
         });
         tokio::task::yield_now().await;
         let round = runtime.recover(RecoverySpec::default()).await.expect("a round ends");
         assert_eq!(round.resumed, []);
-        draining.await.expect("no panic");
+        draining.join_next().await.expect("it was begun").expect("no panic");
         drop(agent);
     });
     assert_eq!(stored(&world.journal, run), before);

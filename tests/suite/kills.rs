@@ -153,6 +153,7 @@ const SEED: &str = "GREENROOM_SEED";
 /// D1: the process ends itself at each point of each workflow, and its successor finishes the run. In a short
 /// run it is every point by name, and every sixth time that it is passed.
 #[track_caller]
+#[expect(clippy::print_stdout, reason = "a long run says how much it tried")]
 fn d1(workflow: Workflow) {
     let step = if told::<usize>(N_KILLS).is_some() { 1 } else { 6 };
     let (calm, n_calls) = Scene::calm(workflow);

@@ -68,7 +68,7 @@ impl Crew {
 /// Who does the tasks of a role.
 pub(crate) enum Member {
     /// An agent that is started for each task.
-    Seat(Seat),
+    Seat(Box<Seat>),
     /// The retrieval agent.
     Retrieval(AgentRef<RetrievalMessage>),
     /// The tool agent.

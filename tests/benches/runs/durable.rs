@@ -110,7 +110,7 @@ fn turns() {
 
 /// The same conversation with LangGraph and its checkpoints in SQLite, by turns.
 fn langgraph() {
-    let Ok(python) = std::env::var("LANGGRAPH_PYTHON") else {
+    let Some(python) = std::env::var_os("LANGGRAPH_PYTHON") else {
         println!("\nLANGGRAPH_PYTHON names no Python that has LangGraph: see checkpoints.py");
         return;
     };

@@ -25,7 +25,7 @@ struct Tally {
 }
 
 impl Tally {
-    fn count(&mut self, found: Vec<Violation>, when: &str) {
+    fn count(&mut self, found: &[Violation], when: &str) {
         self.n_losses += 1;
         self.invariants.extend(found.iter().map(|violation| violation.invariant));
         let found = found.iter().map(|violation| format!("{when}: {violation}"));
@@ -83,7 +83,7 @@ async fn lose_power(
                 Ok(journal) => known(n_answered).check(&journal).await,
                 Err(error) => vec![Violation::new(Invariant::I5, error.to_string())],
             };
-            tally.count(found, &when);
+            tally.count(&found, &when);
         }
     }
     tally
@@ -145,6 +145,10 @@ impl Backend for TornSnapshots {
             }
         }
         self.0.append(group)
+    }
+
+    fn flush(&mut self) -> Result<(), JournalError> {
+        self.0.flush()
     }
 
     fn purge(&mut self, before: Timestamp, n_max: usize) -> Result<usize, JournalError> {

@@ -37,7 +37,8 @@ impl Fold for Secretive {
 async fn d5_a_machine_is_read_back_after_every_event() {
     let clock = Arc::new(SystemClock::starting_at(Timestamp::from_millis(7)));
     let (journal, stream) = (Arc::new(MemoryJournal::new()), StreamId::root(RunId::from_bits(1)));
-    let mut journalled = Journalled::new(Secretive::default(), journal, clock, stream, Pace::default());
+    let mut journalled =
+        Journalled::new(Secretive::default(), journal, clock, stream, Pace::default());
     for n_events in 1..=100 {
         assert!(matches!(journalled.next(), Ok(Next::Wait)));
         assert!(journalled.machine.n_asked.get() > 0, "it was asked");

@@ -248,14 +248,14 @@ impl TeamBuilder {
                 in_doubt: self.in_doubt,
                 ..AgentSpec::new(screen_name)
             };
-            Member::Seat(Seat {
+            Member::Seat(Box::new(Seat {
                 role: screen_name,
                 fingerprint: spec.fingerprint(),
                 spec,
                 model: Arc::clone(model),
                 tools: Arc::clone(&routes),
                 timeouts: self.timeouts,
-            })
+            }))
         };
         // What is wrong with a plan is told to the planner.
         let plan_output = greenroom_output::shape::<Plan>();

@@ -112,6 +112,10 @@ impl Journal for MutantJournal {
             heads.await
         })
     }
+
+    fn flush(&self) -> BoxFuture<'static, Result<(), JournalError>> {
+        self.inner.flush()
+    }
 }
 
 impl fmt::Debug for MutantJournal {

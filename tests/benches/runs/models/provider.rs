@@ -172,8 +172,10 @@ pub(crate) fn serve(latency: &str, pace: &str) {
             socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
             let listener: TcpListener = socket.listen(16_384).expect("it listens");
             println!("http://{}/v1", listener.local_addr().expect("it is bound"));
+            let mut connections = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(connection(stream, Arc::clone(&answers)));
+                connections.spawn(connection(stream, Arc::clone(&answers)));
+                while connections.try_join_next().is_some() {}
             }
         });
     });

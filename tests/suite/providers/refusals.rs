@@ -1,13 +1,16 @@
 //! Providers that say no, that are not there, and that are not who they should be.
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use greenroom_core::ids::RunId;
 use greenroom_core::model::{Caller, ChatRequest, ModelErrorKind};
 use greenroom_core::time::Clock as _;
-use greenroom_models::http::{Providers, Settings};
+use greenroom_models::http::{HttpModel, Providers, Settings};
 use greenroom_models::resilience::{Governor, GovernorSpec, ResilienceSpec, resilient};
 use greenroom_runtime::SystemClock;
 use greenroom_testkit::provider::{Answer, Certificate, ProviderServer, WireFault};
@@ -168,6 +171,77 @@ async fn fi08_a_host_that_never_answers_is_given_up_after_the_time_to_connect() 
     let error = ask(&*model, one_try()).await.expect_err("nobody answers");
     assert_eq!(error.kind, ModelErrorKind::Timeout, "{error}");
     assert!(begun.elapsed() < Duration::from_millis(5_100), "{:?}", begun.elapsed());
+}
+
+/// A model of a host whose name is looked up so, the n-th time, and how often it was.
+fn named<F>(
+    port: u16,
+    lookup: impl Fn(usize) -> F + Send + Sync + 'static,
+) -> (HttpModel, Arc<AtomicUsize>)
+where
+    F: Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static,
+{
+    let n_lookups = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&n_lookups);
+    let settings = Settings::new().with_resolver(move |host| {
+        assert_eq!(host, "models.test");
+        lookup(counted.fetch_add(1, Ordering::SeqCst))
+    });
+    let providers = Providers::new(settings).expect("the settings are fine");
+    (providers.model(&format!("http://models.test:{port}/v1#m")).expect("a model"), n_lookups)
+}
+
+fn unknown_host() -> io::Result<Vec<SocketAddr>> {
+    Err(io::Error::new(io::ErrorKind::NotFound, "no such host"))
+}
+
+#[tokio::test]
+async fn fi08_a_name_that_nobody_knows_is_looked_up_again_and_then_given_up() {
+    for (finds, says) in [(true, ""), (false, "no such host")] {
+        let clock = ManualClock::skipping(50 * SECOND);
+        let governor = Governor::new(GovernorSpec::default(), Arc::new(clock.clone()));
+        let (model, n_lookups) =
+            named(80, move |_| async move { if finds { Ok(Vec::new()) } else { unknown_host() } });
+        let model = resilient(model, &governor, ResilienceSpec::default());
+        let error = ask(&*model, request()).await.expect_err("there is no such host");
+        assert_eq!(
+            (error.kind, clock.skipped().len()),
+            (ModelErrorKind::Unavailable, 3),
+            "{error}"
+        );
+        assert_eq!(n_lookups.load(Ordering::SeqCst), 4);
+        let wanted = "http://models.test cannot be reached: ";
+        assert!(error.message.starts_with(wanted) && error.message.contains(says), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn fi08_a_name_that_is_known_again_is_no_failure() {
+    let server = ProviderServer::always(Answer::text(TEXT));
+    let address = server.address();
+    let (model, n_lookups) = named(address.port(), move |n| async move {
+        if n == 0 { unknown_host() } else { Ok(vec![address]) }
+    });
+    let clock = ManualClock::skipping(50 * SECOND);
+    let governor = Governor::new(GovernorSpec::default(), Arc::new(clock));
+    let model = resilient(model, &governor, ResilienceSpec::default());
+    let reply = ask(&*model, request()).await.expect("it is found");
+    assert_eq!((reply.text.as_str(), n_lookups.load(Ordering::SeqCst)), (TEXT, 2));
+}
+
+/// In paused time, because the time to connect is the client's own, and looking up is a part of it.
+#[tokio::test(start_paused = true)]
+async fn fi08_a_lookup_that_hangs_is_given_up_after_the_time_to_connect() {
+    let (model, n_lookups) = named(80, |_| std::future::pending());
+    let begun = Instant::now();
+    let error = ask(&model, one_try()).await.expect_err("nobody answers");
+    assert_eq!(
+        (error.kind, n_lookups.load(Ordering::SeqCst)),
+        (ModelErrorKind::Timeout, 1),
+        "{error}"
+    );
+    let took = begun.elapsed();
+    assert!(took >= 5 * SECOND && took < Duration::from_millis(5_100), "{took:?}");
 }
 
 #[tokio::test]

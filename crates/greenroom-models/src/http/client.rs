@@ -34,6 +34,9 @@ pub(super) fn client(settings: &Settings) -> Result<Client, SetupError> {
         .pool_idle_timeout(POOL_IDLE_TIMEOUT)
         // Without this, the client would look for proxies in the environment by itself.
         .no_proxy();
+    if let Some(resolver) = &settings.resolver {
+        builder = builder.dns_resolver(Arc::new(resolver.clone()));
+    }
     if let Some(url) = &settings.proxy {
         let others = settings.no_proxy.as_deref().unwrap_or_default();
         let hosts = NoProxy::from_string(&format!("{THIS_MACHINE},{others}"));

@@ -1,7 +1,11 @@
 //! What a binary knows and a library must be told: keys, addresses, proxies.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::{fmt, io};
 
+use greenroom_core::BoxFuture;
 use greenroom_core::budget::Price;
 use greenroom_core::secret::Secret;
 
@@ -32,6 +36,26 @@ pub struct Settings {
     pub(super) roots_pem: Vec<Vec<u8>>,
     pub(super) is_offline: bool,
     prices: BTreeMap<String, Price>,
+    pub(super) resolver: Option<Resolver>,
+}
+
+/// Where the names of hosts are looked up.
+#[derive(Clone)]
+pub(super) struct Resolver(Arc<Lookup>);
+
+type Lookup = dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync;
+
+impl reqwest::dns::Resolve for Resolver {
+    fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
+        let found = (self.0)(name.as_str().to_owned());
+        Box::pin(async move { Ok(Box::new(found.await?.into_iter()) as reqwest::dns::Addrs) })
+    }
+}
+
+impl fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Resolver")
+    }
 }
 
 impl Settings {
@@ -112,6 +136,17 @@ impl Settings {
     #[must_use]
     pub fn offline(mut self) -> Self {
         self.is_offline = true;
+        self
+    }
+
+    /// Looks the names of hosts up with a function, and not with the machine's resolver. The ports of the
+    /// addresses count only when the URL names none. A lookup is part of connecting, and of its five seconds.
+    #[must_use]
+    pub fn with_resolver<F>(mut self, lookup: impl Fn(String) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static,
+    {
+        self.resolver = Some(Resolver(Arc::new(move |host| Box::pin(lookup(host)))));
         self
     }
 

@@ -7,5 +7,6 @@ mod bodies;
 mod crowds;
 mod embedders;
 mod refusals;
+mod shapes;
 mod stalls;
 pub(crate) mod world;

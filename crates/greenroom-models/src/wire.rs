@@ -35,6 +35,7 @@ mod openai_chat;
 mod openai_responses;
 
 pub use embeddings::EmbeddingsWire;
+pub(crate) use failure::is_of_force;
 pub use failure::{Failed, failure};
 pub use shape::OutputStyle;
 
@@ -63,6 +64,7 @@ pub enum Wire {
 /// | `any_tool` | `required` is called `any` |
 /// | `random_seed` | `seed` is called `random_seed` |
 /// | `no_effort` | how long to think cannot be said |
+/// | `no_forced_calls` | no tool can be forced: which one is called is left to the model, and a shape that would take one is told in words |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own, read in one place")]
 #[expect(missing_docs, reason = "the table above says it all")]
@@ -74,6 +76,7 @@ pub struct Quirks {
     pub any_tool: bool,
     pub random_seed: bool,
     pub no_effort: bool,
+    pub no_forced_calls: bool,
 }
 
 impl Wire {
@@ -111,9 +114,9 @@ impl Wire {
     pub fn encode(self, model: &str, request: &ChatRequest, quirks: Quirks) -> Value {
         match self {
             Self::OpenAiChat => openai_chat::encode(model, request, quirks),
-            Self::OpenAiResponses => openai_responses::encode(model, request, quirks.output),
-            Self::Anthropic => anthropic::encode(model, request, quirks.output),
-            Self::Ollama => ollama::encode(model, request, quirks.output),
+            Self::OpenAiResponses => openai_responses::encode(model, request, quirks),
+            Self::Anthropic => anthropic::encode(model, request, quirks),
+            Self::Ollama => ollama::encode(model, request, quirks),
         }
     }
 

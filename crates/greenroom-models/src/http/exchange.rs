@@ -41,13 +41,16 @@ pub(super) struct Accepted {
     pub(super) meta: ResponseMeta,
 }
 
+/// Why there is none, and what the head of the response told all the same.
+pub(super) type Unaccepted = (Option<ResponseMeta>, ModelError);
+
 impl Endpoint {
     /// Sends a body. An answer that is an error is read, as far as it says why.
     pub(super) async fn send(
         &self,
         body: Vec<u8>,
         idempotency_key: Option<&str>,
-    ) -> Result<Accepted, (Option<ResponseMeta>, ModelError)> {
+    ) -> Result<Accepted, Unaccepted> {
         let mut headers = self.headers.clone();
         let key = idempotency_key.and_then(|key| HeaderValue::try_from(key).ok());
         headers.extend(key.map(|key| (HeaderName::from_static("idempotency-key"), key)));

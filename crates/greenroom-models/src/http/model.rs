@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::{FutureExt as _, stream};
 use greenroom_core::budget::Price;
@@ -11,8 +12,8 @@ use greenroom_core::model::{
 };
 use reqwest::Response;
 
-use super::exchange::Endpoint;
-use crate::wire::{Decoder, Limits, OutputStyle, Quirks, Wire};
+use super::exchange::{Accepted, Endpoint, Unaccepted};
+use crate::wire::{Decoder, Limits, OutputStyle, Quirks, Wire, is_of_force};
 
 /// A model of a provider, asked over HTTP. Cheap to clone.
 ///
@@ -27,6 +28,8 @@ struct Inner {
     model: String,
     wire: Wire,
     quirks: Quirks,
+    /// Whether the provider was found to refuse forced calls of this model.
+    refuses_force: Arc<AtomicBool>,
     options: ChatOptions,
     output_tokens_max: Option<u32>,
     limits: Limits,
@@ -42,6 +45,7 @@ impl HttpModel {
             model,
             wire,
             quirks,
+            refuses_force: Arc::default(),
             options,
             output_tokens_max,
             limits,
@@ -171,10 +175,8 @@ impl Exchange {
             output_tokens_max: output_tokens_max.or(model.output_tokens_max),
             ..request
         };
-        let body = model.wire.written(&model.model, &request, model.quirks);
-        self.n_bytes_sent = body.len();
         let key = request.caller.idempotency_key.as_deref();
-        match model.endpoint.send(body, key).await {
+        match self.sent(&model, &request, key).await {
             Ok(accepted) => {
                 self.request_id.clone_from(&accepted.meta.request_id);
                 self.ready.push_back(Ok(ChatEvent::Meta(accepted.meta)));
@@ -186,6 +188,33 @@ impl Exchange {
                 self.ready.push_back(Err(error));
             }
         }
+    }
+
+    /// A request that makes the model call a tool, and is refused for that, is sent once more without.
+    async fn sent(
+        &mut self,
+        model: &Inner,
+        request: &ChatRequest,
+        key: Option<&str>,
+    ) -> Result<Accepted, Unaccepted> {
+        let body = |quirks| model.wire.written(&model.model, request, quirks);
+        let mut quirks = model.quirks;
+        quirks.no_forced_calls |= model.refuses_force.load(Ordering::Relaxed);
+        let first = body(quirks);
+        self.n_bytes_sent = first.len();
+        let refused = match model.endpoint.send(first, key).await {
+            Err(refused) if is_of_force(&refused.1) => refused,
+            sent => return sent,
+        };
+        let again = body(Quirks { no_forced_calls: true, ..quirks });
+        if again == body(quirks) {
+            return Err(refused);
+        }
+        model.refuses_force.store(true, Ordering::Relaxed);
+        self.n_bytes_sent = again.len();
+        // Another body is another request, to whoever keeps to keys.
+        let key = key.map(|key| format!("{key}/unforced"));
+        model.endpoint.send(again, key.as_deref()).await
     }
 
     async fn read(&mut self, mut response: Response, mut decoder: Box<Decoder>) {

@@ -26,13 +26,20 @@ pub struct Vendor {
     pub quirks: Quirks,
     /// How the names of those of its models begin that enforce no schema but can be made to call a tool.
     pub without_schema: &'static [&'static str],
+    /// How the names of those of its models begin that cannot be made to call a tool.
+    pub without_force: &'static [&'static str],
 }
 
 impl Vendor {
     /// Where it leaves the dialect of its wire with one of its models.
     pub(super) fn quirks_of(&self, model: &str) -> Quirks {
-        let has_schema = !self.without_schema.iter().any(|begin| model.starts_with(begin));
-        if has_schema { self.quirks } else { Quirks { output: OutputStyle::Tool, ..self.quirks } }
+        let begins = |names: &[&str]| names.iter().any(|begin| model.starts_with(begin));
+        let mut quirks = self.quirks;
+        if begins(self.without_schema) {
+            quirks.output = OutputStyle::Tool;
+        }
+        quirks.no_forced_calls |= begins(self.without_force);
+        quirks
     }
 }
 
@@ -55,6 +62,7 @@ const PLAIN: Quirks = Quirks {
     any_tool: false,
     random_seed: false,
     no_effort: false,
+    no_forced_calls: false,
 };
 
 /// A dialect in which a schema and tools exclude each other.
@@ -80,6 +88,7 @@ const fn common(
         page,
         quirks: COMMON,
         without_schema: &[],
+        without_force: &[],
     }
 }
 
@@ -103,6 +112,10 @@ const ANTHROPIC_WITHOUT_SCHEMA: &[&str] = &[
     "claude-opus-4-2025",
 ];
 
+/// They always think, and a forced call is answered with 400 (platform.claude.com, "What's new in Claude
+/// Opus 5.5", read on 2026-11-26).
+const ANTHROPIC_WITHOUT_FORCE: &[&str] = &["claude-opus-5-5", "claude-fable-5-1"];
+
 /// All vendors, in the order in which they are listed.
 pub const VENDORS: &[Vendor] = &[
     Vendor {
@@ -121,6 +134,7 @@ pub const VENDORS: &[Vendor] = &[
         embeddings: None,
         quirks: PLAIN,
         without_schema: ANTHROPIC_WITHOUT_SCHEMA,
+        without_force: ANTHROPIC_WITHOUT_FORCE,
         ..common(
             "anthropic",
             "https://api.anthropic.com",

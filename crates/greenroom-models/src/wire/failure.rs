@@ -84,6 +84,13 @@ pub fn failure(wire: Wire, model: &str, failed: &Failed<'_>) -> ModelError {
     }
 }
 
+/// Whether a request was refused because it makes the model call a tool. No provider has a name for that.
+pub(crate) fn is_of_force(error: &ModelError) -> bool {
+    error.kind == ModelErrorKind::InvalidRequest
+        && matches!(error.status, Some(400 | 422))
+        && error.message.contains("tool_choice")
+}
+
 /// An error that a provider sends inside a reply that began well.
 pub(super) fn in_stream(error: &Value) -> Fault {
     let complaint = Complaint::of(error);

@@ -13,6 +13,7 @@ use greenroom_core::output::OutputSchema;
 use greenroom_core::tool::{EffectClass, ToolSpec};
 use serde_json::Value;
 
+use super::Quirks;
 use super::schema::{self, Dialect};
 
 /// The tool that stands for the output, where that is how a shape is asked for. Its arguments come back as
@@ -50,16 +51,32 @@ pub(super) enum Format {
 /// say of it. A dialect that is `None` takes every schema as it is.
 pub(super) fn asked<'a>(
     request: &'a ChatRequest,
-    style: OutputStyle,
+    quirks: Quirks,
+    dialect: Option<&Dialect>,
+) -> (Cow<'a, ChatRequest>, Format) {
+    let (mut request, format) = shaped(request, quirks, dialect);
+    let choice = request.options.tool_choice.as_ref();
+    let is_forced = matches!(choice, Some(ToolChoice::Required | ToolChoice::Tool(_)));
+    if quirks.no_forced_calls && is_forced {
+        request.to_mut().options.tool_choice = Some(ToolChoice::Auto);
+    }
+    (request, format)
+}
+
+fn shaped<'a>(
+    request: &'a ChatRequest,
+    quirks: Quirks,
     dialect: Option<&Dialect>,
 ) -> (Cow<'a, ChatRequest>, Format) {
     let Some(output) = &request.output else { return (Cow::Borrowed(request), Format::Free) };
-    match style {
+    match quirks.output {
         OutputStyle::SchemaAlone | OutputStyle::Words if has_tools(request) => {
             (Cow::Owned(told(request, output)), Format::Free)
         }
-        OutputStyle::Schema | OutputStyle::SchemaAlone => enforced(request, output, dialect),
-        OutputStyle::Tool => by_tool(request, output),
+        OutputStyle::Schema | OutputStyle::SchemaAlone => {
+            enforced(request, output, quirks, dialect)
+        }
+        OutputStyle::Tool => by_tool(request, output, quirks),
         OutputStyle::Words => (Cow::Owned(told(request, output)), Format::Json),
     }
 }
@@ -68,6 +85,7 @@ pub(super) fn asked<'a>(
 fn enforced<'a>(
     request: &'a ChatRequest,
     output: &OutputSchema,
+    quirks: Quirks,
     dialect: Option<&Dialect>,
 ) -> (Cow<'a, ChatRequest>, Format) {
     let name = schema::name(output);
@@ -82,7 +100,7 @@ fn enforced<'a>(
             let format = Format::Schema { name, schema: object, is_strict: false };
             (Cow::Borrowed(request), format)
         }
-        None => by_tool(request, output),
+        None => by_tool(request, output, quirks),
     }
 }
 
@@ -92,8 +110,12 @@ fn has_tools(request: &ChatRequest) -> bool {
 }
 
 /// The model is made to call a tool. Those that think out loud refuse that, and are told in words.
-fn by_tool<'a>(request: &ChatRequest, output: &OutputSchema) -> (Cow<'a, ChatRequest>, Format) {
-    let is_willing = request.options.effort.is_none();
+fn by_tool<'a>(
+    request: &ChatRequest,
+    output: &OutputSchema,
+    quirks: Quirks,
+) -> (Cow<'a, ChatRequest>, Format) {
+    let is_willing = request.options.effort.is_none() && !quirks.no_forced_calls;
     let asked = if is_willing { made_to_call(request, output) } else { told(request, output) };
     (Cow::Owned(asked), Format::Free)
 }

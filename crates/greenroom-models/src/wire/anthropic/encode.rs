@@ -9,15 +9,15 @@ use serde_json::{Value, json};
 use super::NAME;
 use crate::wire::json::set;
 use crate::wire::shape::{self, Format};
-use crate::wire::{OutputStyle, schema, spelling};
+use crate::wire::{Quirks, schema, spelling};
 
 /// The limit on output tokens when the request has none; this wire demands one.
 const OUTPUT_TOKENS_MAX: u32 = 8192;
 /// The same for a model that thinks, whose thoughts count as output.
 const OUTPUT_TOKENS_MAX_THINKING: u32 = 32_768;
 
-pub(in crate::wire) fn encode(model: &str, request: &ChatRequest, style: OutputStyle) -> Value {
-    let (request, format) = shape::asked(request, style, Some(&schema::ANTHROPIC));
+pub(in crate::wire) fn encode(model: &str, request: &ChatRequest, quirks: Quirks) -> Value {
+    let (request, format) = shape::asked(request, quirks, Some(&schema::ANTHROPIC));
     let turns = turns(&request.messages);
     let options = &request.options;
     let usual = match options.effort {
@@ -132,6 +132,8 @@ fn tools(body: &mut Value, tools: &[ToolSpec], options: &ChatOptions) {
     }
     let mut choice = match &options.tool_choice {
         Some(ToolChoice::None) => json!({ "type": "none" }),
+        // A model that thinks cannot be made to call anything.
+        Some(_) if options.effort.is_some() => json!({ "type": "auto" }),
         Some(ToolChoice::Required) => json!({ "type": "any" }),
         Some(ToolChoice::Tool(name)) => json!({ "type": "tool", "name": name }),
         _ => json!({ "type": "auto" }),

@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 
 use crate::wire::openai_chat::tests::full_request;
 use crate::wire::tests::{decode, error, reply, sse};
-use crate::wire::{OutputStyle, Wire};
+use crate::wire::{Quirks, Wire};
 
 const WIRE: Wire = Wire::Anthropic;
 
 fn encode(model: &str, request: &ChatRequest) -> Value {
-    super::encode(model, request, OutputStyle::Schema)
+    super::encode(model, request, Quirks::default())
 }
 
 pub(in crate::wire) const PAYLOADS: [&str; 2] = [TOOL_USE, THINKING];

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use crate::wire::json::set;
 use crate::wire::shape::{self, Format};
-use crate::wire::{OutputStyle, spelling};
+use crate::wire::{Quirks, spelling};
 
-pub(in crate::wire) fn encode(model: &str, request: &ChatRequest, style: OutputStyle) -> Value {
-    let (request, format) = shape::asked(request, style, None);
+pub(in crate::wire) fn encode(model: &str, request: &ChatRequest, quirks: Quirks) -> Value {
+    let (request, format) = shape::asked(request, quirks, None);
     let mut messages = Vec::new();
     for turn in turns(&request.messages) {
         push(&mut messages, &turn);

@@ -35,13 +35,13 @@ struct Function<'a> {
 
 /// The body as a value.
 pub(in crate::wire) fn encode(model: &str, request: &ChatRequest, quirks: Quirks) -> Value {
-    let (request, format) = shape::asked(request, quirks.output, Some(&schema::OPENAI));
+    let (request, format) = shape::asked(request, quirks, Some(&schema::OPENAI));
     serde_json::to_value(spelled(model, &request, format, quirks)).expect(IS_JSON)
 }
 
 /// The body as it is sent.
 pub(in crate::wire) fn written(model: &str, request: &ChatRequest, quirks: Quirks) -> Vec<u8> {
-    let (request, format) = shape::asked(request, quirks.output, Some(&schema::OPENAI));
+    let (request, format) = shape::asked(request, quirks, Some(&schema::OPENAI));
     serde_json::to_vec(&spelled(model, &request, format, quirks)).expect(IS_JSON)
 }
 

@@ -344,6 +344,7 @@ fn quirks_change_what_they_say_and_nothing_else() {
         max_tokens: true,
         no_stream_options: true,
         output: OutputStyle::Words,
+        no_forced_calls: false,
         no_parallel_choice: true,
         any_tool: true,
         random_seed: true,

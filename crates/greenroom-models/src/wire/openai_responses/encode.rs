@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use super::NAME;
 use crate::wire::json::set;
 use crate::wire::shape::{self, Format};
-use crate::wire::{OutputStyle, schema, spelling};
+use crate::wire::{Quirks, schema, spelling};
 
-pub(in crate::wire) fn encode(model: &str, request: &ChatRequest, style: OutputStyle) -> Value {
-    let (request, format) = shape::asked(request, style, Some(&schema::OPENAI));
+pub(in crate::wire) fn encode(model: &str, request: &ChatRequest, quirks: Quirks) -> Value {
+    let (request, format) = shape::asked(request, quirks, Some(&schema::OPENAI));
     let mut input = Vec::new();
     for turn in turns(&request.messages) {
         push(&mut input, &turn);

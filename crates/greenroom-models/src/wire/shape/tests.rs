@@ -4,7 +4,7 @@ use greenroom_core::model::{ChatEvent, ChatOptions, Effort};
 use serde_json::json;
 
 use super::*;
-use crate::wire::{Quirks, Wire};
+use crate::wire::Wire;
 
 fn shaped(schema: Value) -> ChatRequest {
     let output = OutputSchema { name: "a plan".into(), schema };
@@ -135,6 +135,36 @@ fn a_model_is_made_to_call_the_outputs_tool() {
     let body = encode(Wire::Anthropic, &thinking, OutputStyle::Tool);
     assert_eq!((body.get("tools"), body.get("tool_choice")), (None, None));
     assert!(body["system"].to_string().contains("It must fit this schema"));
+}
+
+#[test]
+fn who_cannot_be_made_to_call_is_told_in_words_and_left_the_choice() {
+    let quirks = Quirks { no_forced_calls: true, ..Quirks::default() };
+    let map = shaped(json!({ "type": "object", "additionalProperties": { "type": "integer" } }));
+    let body = Wire::Anthropic.encode("m", &map, quirks);
+    assert_eq!((body.get("tools"), body.get("tool_choice")), (None, None));
+    assert!(body["system"].to_string().contains("It must fit this schema"));
+    // A schema that it takes is enforced all the same.
+    let body = Wire::Anthropic.encode("m", &object(), quirks);
+    assert_eq!(body["output_config"]["format"]["type"], "json_schema");
+    // What an application forces is asked for, and not forced.
+    for choice in [ToolChoice::Required, ToolChoice::Tool("look".into())] {
+        let options = ChatOptions { tool_choice: Some(choice), ..ChatOptions::default() };
+        let request = ChatRequest { options, ..with_tool(ChatRequest::user("go")) };
+        for wire in [Wire::Anthropic, Wire::OpenAiChat, Wire::OpenAiResponses] {
+            let body = wire.encode("m", &request, quirks);
+            let choice = body["tool_choice"].to_string();
+            assert!(choice.contains("auto"), "{wire:?}: {choice}");
+            let forced = wire.encode("m", &request, Quirks::default());
+            assert_ne!(body["tool_choice"], forced["tool_choice"], "{wire:?}");
+        }
+        // One that thinks cannot be made to at Anthropic, whatever its model.
+        let effort = Some(Effort::Low);
+        let options = ChatOptions { effort, ..request.options.clone() };
+        let thinking = ChatRequest { options, ..request };
+        let body = Wire::Anthropic.encode("m", &thinking, Quirks::default());
+        assert_eq!(body["tool_choice"], json!({ "type": "auto" }));
+    }
 }
 
 /// Reads a streamed reply: what was shown of its text, and the whole of it.

@@ -32,6 +32,7 @@ pub mod join;
 pub mod agent;
 pub mod alive;
 pub mod approval;
+pub mod delegation;
 pub mod directory;
 pub mod fanout;
 pub mod fault;

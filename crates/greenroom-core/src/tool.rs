@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::BoxFuture;
-use crate::ids::CallId;
+use crate::ids::{AgentId, CallId};
 
 pub use approval::Approval;
 pub use function::{FnTool, tool, tool_with};
@@ -221,13 +221,21 @@ pub struct ToolContext {
     /// The same for every attempt of one call, different for every other call. Pass it to services that
     /// take an idempotency key.
     pub idempotency_key: Arc<str>,
+    /// The agents that wait for the call, the first one first.
+    pub waiting: Arc<[AgentId]>,
 }
 
 impl ToolContext {
     /// A context for a call.
     #[must_use]
     pub fn new(call: CallId, idempotency_key: impl Into<Arc<str>>) -> Self {
-        Self { call, idempotency_key: idempotency_key.into() }
+        Self { call, idempotency_key: idempotency_key.into(), waiting: Arc::from([]) }
+    }
+
+    /// The same call, for which these agents wait.
+    #[must_use]
+    pub fn waited_for_by(self, waiting: Arc<[AgentId]>) -> Self {
+        Self { waiting, ..self }
     }
 }
 

@@ -149,6 +149,7 @@ impl Router {
                         tool,
                         arguments,
                         idempotency_key,
+                        waiting: Arc::from([]),
                         looks_first: false,
                         reply,
                     };

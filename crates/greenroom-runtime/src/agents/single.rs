@@ -11,11 +11,12 @@ use std::time::Duration;
 use greenroom_core::agent::{AgentSpec, TurnLimits};
 use greenroom_core::approval::InDoubt;
 use greenroom_core::budget::Budget;
+use greenroom_core::delegation::delegate;
 use greenroom_core::ids::{AgentId, RunId};
 use greenroom_core::journal::Event;
 use greenroom_core::model::ChatModel;
 use greenroom_core::report::{Report, TaskFailure};
-use greenroom_core::tool::DynTool;
+use greenroom_core::tool::{DynTool, ToolContext};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
@@ -180,7 +181,7 @@ impl<T> Agent<T> {
     ///
     /// Dropping the future may leave a run behind, which goes on.
     pub async fn start(&self, input: impl Into<String>) -> Result<Run<AgentOutcome>, RunError> {
-        Ok(Run::new(self.plan.begin(input.into(), Emitter::watched()).await?))
+        Ok(Run::new(self.plan.begin(input.into(), Emitter::watched(), self.plan.alone()).await?))
     }
 
     /// A run of this agent that is at work, or is over and still in the journal: to wait for its outcome, and
@@ -214,7 +215,32 @@ impl<T: DeserializeOwned> Agent<T> {
     ///
     /// Dropping the future cancels the run.
     pub async fn run(&self, input: impl Into<String>) -> Result<T, RunError> {
-        let shared = self.plan.begin(input.into(), Emitter::default()).await?;
+        self.run_for(input.into(), self.plan.alone()).await
+    }
+
+    /// Asks on behalf of a tool's call, and waits for the answer: so agents ask each other. One that waits
+    /// for the call is not asked, nor is anybody when [too many](greenroom_core::delegation::DELEGATION_DEPTH_MAX) wait already.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::Delegation`] when it is not asked; or as [`Agent::run`]. A tool can return either with
+    /// `?`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels the run.
+    pub async fn delegate(
+        &self,
+        context: &ToolContext,
+        input: impl Into<String>,
+    ) -> Result<T, RunError> {
+        let waiting =
+            delegate(&context.waiting, &self.plan.spec.id).map_err(RunError::Delegation)?;
+        self.run_for(input.into(), waiting).await
+    }
+
+    async fn run_for(&self, input: String, waiting: Arc<[AgentId]>) -> Result<T, RunError> {
+        let shared = self.plan.begin(input, Emitter::default(), waiting).await?;
         let guard = CancelOnDrop { run: Arc::clone(&shared), is_armed: true };
         let report = shared.outcome().await.map_err(RunError::Failed)?;
         guard.disarm();

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use greenroom_core::ids::CallId;
+use greenroom_core::ids::{AgentId, CallId};
 use greenroom_core::message::ToolOutcome;
 use greenroom_core::tool::{Approval, DynTool, ToolContext, ToolError, ToolErrorKind, ToolSpec};
 use serde_json::Value;
@@ -72,6 +72,8 @@ pub(crate) struct Call {
     pub(crate) arguments: Value,
     /// The same for every attempt of this call.
     pub(crate) idempotency_key: Arc<str>,
+    /// The agents that wait for it.
+    pub(crate) waiting: Arc<[AgentId]>,
     /// Whether to look first what came of it.
     pub(crate) looks_first: bool,
     pub(crate) reply: Reply<ToolOutcome>,
@@ -109,7 +111,8 @@ impl ToolAgent {
         let tool = Arc::clone(tool);
         let (arguments, name) = (call.arguments.clone(), call.tool.clone());
         let looks_first = call.looks_first;
-        let tool_context = ToolContext::new(call.call.clone(), Arc::clone(&call.idempotency_key));
+        let tool_context = ToolContext::new(call.call.clone(), Arc::clone(&call.idempotency_key))
+            .waited_for_by(Arc::clone(&call.waiting));
         context.effect(
             "tool",
             self.call_timeout,

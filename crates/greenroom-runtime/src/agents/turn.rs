@@ -68,6 +68,8 @@ pub(crate) struct TurnSetup {
     pub(crate) top_k: usize,
     /// Whether the text is the draft of the run's answer.
     pub(crate) is_answer: bool,
+    /// The agents that wait for each other, of which this is the last.
+    pub(crate) waiting: Arc<[AgentId]>,
     /// When the whole task is over, when nobody else keeps that.
     pub(crate) deadline: Option<Timestamp>,
     pub(crate) pace: Pace,

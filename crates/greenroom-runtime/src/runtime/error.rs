@@ -4,9 +4,11 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
+use greenroom_core::delegation::DelegationRefused;
 use greenroom_core::journal::JournalError;
 use greenroom_core::report::TaskFailure;
 use greenroom_core::supervision::AdminError;
+use greenroom_core::tool::{ToolError, ToolErrorKind};
 
 /// Why a runtime or a team did not start: the subsystem that failed, and its own error.
 #[derive(Debug, Clone)]
@@ -57,6 +59,9 @@ pub enum RunError {
     /// The runtime [drains](crate::Runtime::drain), or stops.
     #[error("the runtime is draining and takes no new runs")]
     Draining,
+    /// The agent was to be asked by somebody whom it waits for, or at the end of too long a line.
+    #[error("{0}")]
+    Delegation(DelegationRefused),
     /// The team or agent that the run belongs to is not here.
     #[error("nobody here can continue the run")]
     NoOwner,
@@ -80,9 +85,21 @@ impl RunError {
             Self::Journal(error) => error.kind.code(),
             Self::TooManyRuns => "GR0111",
             Self::Draining => "GR0112",
+            Self::Delegation(_) => "GR0113",
             Self::Failed(_) => "GR0300",
             Self::Output(_) => "GR0306",
             Self::NoModel | Self::NoOwner | Self::Supervisor(_) => "GR0106",
         }
+    }
+}
+
+/// What a tool that asked another agent tells the model of its failure.
+impl From<RunError> for ToolError {
+    fn from(error: RunError) -> Self {
+        let kind = match error {
+            RunError::Delegation(_) => ToolErrorKind::Denied,
+            _ => ToolErrorKind::Failed,
+        };
+        Self::new(kind, error.to_string())
     }
 }

@@ -86,6 +86,7 @@ impl Seat {
             timeouts: self.timeouts,
             top_k: goal_top_k,
             is_answer: task.as_str() == ANSWER,
+            waiting: Arc::from([id.clone()]),
             deadline: None,
             pace: router.shared.pace.clone(),
         });

@@ -42,16 +42,22 @@ pub(super) struct Blueprint {
 }
 
 impl Blueprint {
+    /// Who waits when nobody asked for the run but the application.
+    pub(super) fn alone(&self) -> Arc<[AgentId]> {
+        Arc::from([self.spec.id.clone()])
+    }
+
     /// By which its runs find it again in another process.
     pub(super) fn owner(&self) -> Owner {
         Owner::Agent(self.spec.id.to_string())
     }
 
-    /// Begins a run: it is journalled first.
+    /// Begins a run, for which these agents wait: it is journalled first.
     pub(super) async fn begin(
         &self,
         input: String,
         events: Emitter,
+        waiting: Arc<[AgentId]>,
     ) -> Result<Arc<RunShared<AgentOutcome>>, RunError> {
         let id = self.runtime.new_run_id();
         let place = self.runtime.admit(id)?;
@@ -67,7 +73,7 @@ impl Blueprint {
         stored.await.map_err(RunError::Journal)?;
         let ledger = Ledger::new(self.budget, Usage::default());
         let shared = RunShared::open(place, ledger, events, Goal::TOP_K);
-        self.launch(&shared, deadline, Known::of(begun.to_vec())).await?;
+        self.launch(&shared, deadline, Known::of(begun.to_vec()), waiting).await?;
         Ok(shared)
     }
 
@@ -77,6 +83,7 @@ impl Blueprint {
         shared: &Arc<RunShared<AgentOutcome>>,
         deadline: Timestamp,
         known: Known,
+        waiting: Arc<[AgentId]>,
     ) -> Result<(), RunError> {
         let id = shared.id;
         let report = Arc::clone(shared);
@@ -98,6 +105,7 @@ impl Blueprint {
             timeouts: self.timeouts,
             top_k: shared.top_k,
             is_answer: true,
+            waiting,
             deadline: Some(deadline),
             pace: shared.pace.clone(),
         });
@@ -144,7 +152,9 @@ impl Resumable for Blueprint {
         let shared = RunShared::reopen(place, &seen.footprint);
         let (deadline, known) = (seen.footprint.deadline(), seen.root.clone());
         Box::pin(async move {
-            self.launch(&shared, deadline, known).await?;
+            // Whoever asked for it in another process waits no more.
+            let waiting = self.alone();
+            self.launch(&shared, deadline, known, waiting).await?;
             Ok(shared.pace.moved.clone())
         })
     }

@@ -158,7 +158,8 @@ impl TurnAgent {
         match self.setup.tools.get(tool) {
             Some(ToolRoute::Local(local)) => {
                 let (local, name) = (Arc::clone(local), tool.to_owned());
-                let tool_context = ToolContext::new(call.clone(), key);
+                let tool_context = ToolContext::new(call.clone(), key)
+                    .waited_for_by(Arc::clone(&self.setup.waiting));
                 let work = async move { make(&*local, arguments, tool_context, looks_first).await };
                 context.shielded("tool", deadline, work, move |result| TurnMessage::ToolDone {
                     call,
@@ -168,6 +169,7 @@ impl TurnAgent {
             }
             Some(ToolRoute::ToolAgent(agent)) => {
                 let (name, id) = (tool.to_owned(), call.clone());
+                let waiting = Arc::clone(&self.setup.waiting);
                 let build = move |reply| {
                     let idempotency_key = key;
                     ToolMessage::Call(Call {
@@ -175,6 +177,7 @@ impl TurnAgent {
                         tool: name,
                         arguments,
                         idempotency_key,
+                        waiting,
                         looks_first,
                         reply,
                     })

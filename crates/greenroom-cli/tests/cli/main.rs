@@ -8,9 +8,12 @@ use std::process::{Child, Command, Output, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
+mod canary;
 mod embedder;
 mod models;
 mod runs;
+#[cfg(unix)]
+mod signals;
 
 const MAILBOX: &str = "# Mailboxes\n\nA mailbox is bounded.\n\
     The default capacity of a mailbox is 64 messages.\n\n\

@@ -22,7 +22,7 @@ pub(super) fn ask(world: &World, args: &[&str], variables: &[(&str, &str)]) -> R
 }
 
 /// A team whose models answer well. Each reply has 100 tokens sent, 40 of them from a cache, and 10 received.
-fn team(request: &Received) -> Answer {
+pub(super) fn team(request: &Received) -> Answer {
     let messages = request.body["messages"].as_array().expect("a conversation");
     let system = messages[0]["content"].as_str().unwrap_or_default();
     let sentence = "The default capacity of a mailbox is 64 messages.";
@@ -42,7 +42,7 @@ fn team(request: &Received) -> Answer {
 }
 
 /// The roles that a server was asked as, and the models that were named.
-fn asked(server: &ProviderServer) -> Vec<(String, String)> {
+pub(super) fn asked(server: &ProviderServer) -> Vec<(String, String)> {
     let requests = server.requests().into_iter().filter(|request| request.method == "POST");
     let asked = requests.map(|request| {
         let system = request.body["messages"][0]["content"].as_str().unwrap_or_default();

@@ -2,14 +2,14 @@
 //! of it. Rows DR01 to DR03.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use greenroom_core::BoxFuture;
 use greenroom_core::budget::Budget;
 use greenroom_core::ids::{RunId, StreamId};
 use greenroom_core::journal::{
-    Event, Journal, JournalError, MemoryJournal, Recorded, RunHead, Runs,
+    Event, Journal, JournalError, JournalErrorKind, MemoryJournal, Recorded, RunHead, Runs,
 };
 use greenroom_core::model::{ChatReply, ChatRequest, ModelError, ModelErrorKind};
 use greenroom_core::recovery::RecoverySpec;
@@ -434,4 +434,67 @@ fn dr01_the_journal_is_flushed_last() {
     let count = |counter: &Arc<AtomicUsize>| counter.load(Ordering::SeqCst);
     assert!(count(&n_appends) > 3, "{n_appends:?}");
     assert_eq!(count(&flushed_after), count(&n_appends));
+}
+
+/// A journal that refuses to store while it is told to.
+struct Refusing {
+    inner: MemoryJournal,
+    is_full: Arc<AtomicBool>,
+}
+
+impl Journal for Refusing {
+    fn append(
+        &self,
+        stream: &StreamId,
+        events: Arc<[Recorded]>,
+    ) -> BoxFuture<'static, Result<(), JournalError>> {
+        if self.is_full.load(Ordering::SeqCst) {
+            let error = JournalError::new(JournalErrorKind::Full, "no room");
+            return Box::pin(std::future::ready(Err(error)));
+        }
+        self.inner.append(stream, events)
+    }
+
+    fn load(&self, stream: &StreamId) -> BoxFuture<'static, Result<Vec<Recorded>, JournalError>> {
+        self.inner.load(stream)
+    }
+
+    fn streams(&self, run: RunId) -> BoxFuture<'static, Result<Vec<StreamId>, JournalError>> {
+        self.inner.streams(run)
+    }
+
+    fn runs(&self, which: Runs) -> BoxFuture<'static, Result<Vec<RunHead>, JournalError>> {
+        self.inner.runs(which)
+    }
+}
+
+/// FI38: nothing is accepted, nothing is begun that was not stored first, and the health is red.
+#[test]
+fn fi38_a_full_disk_stops_what_is_to_begin_and_is_seen() {
+    let world = World::new(3);
+    let is_full = Arc::new(AtomicBool::new(false));
+    process(async {
+        let journal = Refusing { inner: world.journal.clone(), is_full: Arc::clone(&is_full) };
+        let runtime = runtime(journal, 1, 0).await;
+        let agent = world.agent(&runtime);
+        let run = agent.start("go").await.expect("accepted");
+        tokio::time::sleep(SECOND).await;
+        assert_eq!(runtime.health().state, HealthState::Ready);
+        is_full.store(true, Ordering::SeqCst);
+        // The call that is under way ends at 4 s. Its outcome cannot be stored, so the tool is not called.
+        tokio::time::sleep(5 * SECOND).await;
+        assert_eq!((world.n_calls().1, runtime.health().state), (0, HealthState::Failing));
+        let refused = agent.start("go").await.expect_err("it cannot be stored");
+        assert_eq!(refused.code(), "GR0505");
+        assert_eq!((runtime.health().n_runs, unfinished_of(&world).await.len()), (1, 1));
+        is_full.store(false, Ordering::SeqCst);
+        let _next = agent.start("go").await.expect("there is room again");
+        assert_eq!(runtime.health().state, HealthState::Ready);
+        drop(run);
+        runtime.shutdown().await;
+    });
+}
+
+async fn unfinished_of(world: &World) -> Vec<RunHead> {
+    world.journal.runs(Runs::Unfinished).await.expect("memory answers")
 }

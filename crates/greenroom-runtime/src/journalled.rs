@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -145,7 +146,11 @@ pub(crate) trait JournalledActor: Actor<Message: From<Stored>> {
                     self.perform(command, context);
                 }
             }
-            Stored::Loaded(Ok(Err(error))) | Stored::Appended(_, Ok(Err(error))) => {
+            Stored::Appended(_, Ok(Err(error))) => {
+                self.journalled().pace.is_refused.store(true, Ordering::Relaxed);
+                return Err(Failure::new(error.to_string()));
+            }
+            Stored::Loaded(Ok(Err(error))) => {
                 return Err(Failure::new(error.to_string()));
             }
             Stored::Loaded(Err(error)) | Stored::Appended(_, Err(error)) => {
@@ -297,7 +302,10 @@ impl<M: Fold> Journalled<M> {
                 let commands = self.fold(&batch);
                 Ok(Next::Perform(batch, commands))
             }
-            Some(Err(error)) => Err(error),
+            Some(Err(error)) => {
+                self.pace.is_refused.store(true, Ordering::Relaxed);
+                Err(error)
+            }
             None => {
                 self.n_appending = batch.len() as u64;
                 Ok(Next::Append(batch, append))
@@ -313,6 +321,7 @@ impl<M: Fold> Journalled<M> {
 
     fn fold(&mut self, batch: &Batch) -> Vec<M::Command> {
         self.n_stored += batch.len() as u64;
+        self.pace.is_refused.store(false, Ordering::Relaxed);
         let mut commands = Vec::new();
         for recorded in batch.iter() {
             self.apply(&recorded.event);

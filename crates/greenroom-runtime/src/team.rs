@@ -108,8 +108,7 @@ impl Team {
         let bound = Event::RunBound { owner, config, budget, deadline };
         let accepted = [Event::RunAccepted { goal, deadline }, bound];
         let accepted = Recorded::sequence(0, at, accepted);
-        let stored = crew.journal.append(&StreamId::root(id), Arc::clone(&accepted));
-        stored.await.map_err(RunError::Journal)?;
+        crew.runtime.accept(id, Arc::clone(&accepted)).await?;
         let ledger = Ledger::new(budget, Usage::default());
         let shared = RunShared::open(place, ledger, Emitter::watched(), top_k);
         let run = Run::new(Arc::clone(&shared));

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use greenroom_core::ids::{RunId, StreamId};
@@ -26,6 +27,8 @@ pub(crate) struct Pace {
     pub(crate) moved: CancellationToken,
     /// Cancelled once no run begins anything any more.
     pub(crate) parking: CancellationToken,
+    /// Whether the journal refused what was appended last.
+    pub(crate) is_refused: Arc<AtomicBool>,
 }
 
 /// A run at work, whatever comes of it.
@@ -48,6 +51,8 @@ pub(crate) struct LiveRuns {
     pub(crate) draining: CancellationToken,
     /// Cancelled once no run begins anything any more.
     pub(crate) parking: CancellationToken,
+    /// Whether the journal refused what was appended last, by a run or to begin one.
+    pub(crate) is_refused: Arc<AtomicBool>,
     /// A place that is taken and has no run yet is one that is being started.
     places: Mutex<HashMap<RunId, Option<Arc<dyn LiveRun>>>>,
 }
@@ -56,7 +61,8 @@ impl LiveRuns {
     pub(crate) fn new(runs_max: usize) -> Arc<Self> {
         let room = Arc::new(Semaphore::new(runs_max.clamp(1, Semaphore::MAX_PERMITS)));
         let (draining, parking) = (CancellationToken::new(), CancellationToken::new());
-        Arc::new(Self { room, draining, parking, places: Mutex::default() })
+        let (is_refused, places) = (Arc::default(), Mutex::default());
+        Arc::new(Self { room, draining, parking, is_refused, places })
     }
 
     /// A place for a run; `None` when there is no room.
@@ -126,8 +132,11 @@ impl Place {
 
     /// How the run gets on, from here on.
     pub(crate) fn pace(&self) -> Pace {
-        let parking = self.runs.upgrade().map(|runs| runs.parking.clone());
-        Pace { parking: parking.unwrap_or_default(), ..Pace::default() }
+        let pace = |runs: Arc<LiveRuns>| {
+            let (parking, is_refused) = (runs.parking.clone(), Arc::clone(&runs.is_refused));
+            Pace { parking, is_refused, ..Pace::default() }
+        };
+        self.runs.upgrade().map(pace).unwrap_or_default()
     }
 
     /// Makes the run known.

@@ -1,6 +1,7 @@
 //! The end of a process that is to be replaced: nothing new is accepted, and what runs is finished or left
 //! where the next process can go on.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use greenroom_core::ids::RunId;
@@ -30,6 +31,9 @@ pub struct Health {
 pub enum HealthState {
     /// It accepts runs.
     Ready,
+    /// Its journal refused what was to be stored last. Runs are not accepted, and those at work begin nothing,
+    /// until it takes something again.
+    Failing,
     /// It has as many runs as it may have, and refuses more until one is over.
     Full,
     /// It accepts no run any more, and ends those it has.
@@ -59,6 +63,7 @@ impl Runtime {
         let state = match runs {
             _ if self.tasks().over().is_cancelled() => HealthState::Stopped,
             runs if runs.draining.is_cancelled() => HealthState::Draining,
+            runs if runs.is_refused.load(Ordering::Relaxed) => HealthState::Failing,
             runs if !runs.has_room() => HealthState::Full,
             _ => HealthState::Ready,
         };

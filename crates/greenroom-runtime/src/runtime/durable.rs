@@ -1,8 +1,10 @@
 //! What a runtime needs to continue runs: those at work, whose they are, and what recovery knows.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use greenroom_core::ids::RunId;
+use greenroom_core::ids::{RunId, StreamId};
+use greenroom_core::journal::Recorded;
 use greenroom_core::random::SplitMix64;
 use greenroom_core::recovery::Owner;
 
@@ -42,6 +44,13 @@ impl Runtime {
         let place = self.runs().admit(run).ok_or(RunError::TooManyRuns);
         // Looked at once the place is taken: whoever begins to drain sees the place, or is seen.
         if self.runs().draining.is_cancelled() { Err(RunError::Draining) } else { place }
+    }
+
+    /// Stores the first events of a run.
+    pub(crate) async fn accept(&self, run: RunId, events: Arc<[Recorded]>) -> Result<(), RunError> {
+        let stored = self.journal().append(&StreamId::root(run), events).await;
+        self.runs().is_refused.store(stored.is_err(), Ordering::Relaxed);
+        stored.map_err(RunError::Journal)
     }
 
     /// The teams and agents that can continue runs.

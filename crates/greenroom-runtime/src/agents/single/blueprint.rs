@@ -69,8 +69,7 @@ impl Blueprint {
         let (owner, config, budget) = (self.owner(), self.config.clone(), self.budget);
         let bound = Event::RunBound { owner, config, budget, deadline };
         let begun = Recorded::sequence(0, at, [started, bound]);
-        let stored = self.runtime.journal().append(&StreamId::root(id), Arc::clone(&begun));
-        stored.await.map_err(RunError::Journal)?;
+        self.runtime.accept(id, Arc::clone(&begun)).await?;
         let ledger = Ledger::new(self.budget, Usage::default());
         let shared = RunShared::open(place, ledger, events, Goal::TOP_K);
         self.launch(&shared, deadline, Known::of(begun.to_vec()), waiting).await?;

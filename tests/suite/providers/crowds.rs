@@ -10,6 +10,7 @@ use greenroom_core::ids::RunId;
 use greenroom_core::model::{
     Caller, ChatEvent, ChatModel, ChatReply, ChatRequest, ChatStream, ModelError, ModelErrorKind,
 };
+use greenroom_core::time::Timestamp;
 use greenroom_models::resilience::{
     ConcurrencySpec, Governor, GovernorSpec, ResilienceSpec, resilient,
 };
@@ -59,7 +60,7 @@ impl ChatModel for Full {
 
 /// The share of the provider's capacity that a thousand calls at once make use of.
 async fn goodput(refusal: ModelErrorKind, spec: GovernorSpec) -> f64 {
-    let governor = Governor::new(spec, Arc::new(SystemClock::new()));
+    let governor = Governor::new(spec, Arc::new(SystemClock::starting_at(Timestamp::default())));
     let full = Full { refusal, n_now: Arc::default(), n_answered: Arc::default() };
     let n_answered = Arc::clone(&full.n_answered);
     let model = resilient(full, &governor, ResilienceSpec::default());

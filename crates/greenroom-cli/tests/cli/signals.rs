@@ -80,7 +80,7 @@ fn check_resumed(world: &World, slow: &Slow) {
 
 #[test]
 fn fi40_a_short_run_is_finished_before_the_process_ends() {
-    let (world, slow) = (World::new(), Slow::new(Duration::from_millis(300)));
+    let (world, slow) = (World::new(), Slow::new(Duration::from_millis(100)));
     let (child, mut err) = waiting(&world, &slow, &[]);
     send(&child, "-TERM");
     until(&mut err, "asked to end");
@@ -91,7 +91,7 @@ fn fi40_a_short_run_is_finished_before_the_process_ends() {
 
 #[test]
 fn dr01_fi40_a_long_run_is_left_at_its_next_step_and_gone_on_with() {
-    let (world, slow) = (World::new(), Slow::new(Duration::from_millis(4_500)));
+    let (world, slow) = (World::new(), Slow::new(Duration::from_secs(6)));
     let (child, err) = waiting(&world, &slow, &["--json"]);
     send(&child, "-TERM");
     let ran = ended(child, err);

@@ -20,6 +20,8 @@ use tokio::time::Instant;
 
 use crate::recovery::{call, n_replies, process, recover, runtime, unfinished};
 
+mod asleep;
+
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 struct Payment {
     n: u64,

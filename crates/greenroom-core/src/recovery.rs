@@ -18,7 +18,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use config::{Change, ChangeKind, Config};
-pub use footprint::Footprint;
+pub use footprint::{Footprint, Nap};
 pub use line::{Line, Next};
 
 use crate::ids::RunId;

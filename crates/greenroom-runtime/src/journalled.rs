@@ -200,6 +200,8 @@ pub(crate) struct Journalled<M> {
     stream: StreamId,
     known: Known,
     n_stored: u64,
+    /// Whether the stream was read: before that, nothing can be appended to it.
+    is_loaded: bool,
     queue: VecDeque<Event>,
     /// Events that are on their way into the journal.
     n_appending: u64,
@@ -242,10 +244,22 @@ impl<M: Fold> Journalled<M> {
         stream: StreamId,
         pace: Pace,
     ) -> Self {
-        let (n_stored, queue, n_appending) = (0, VecDeque::new(), 0);
+        let (n_stored, is_loaded, queue, n_appending) = (0, false, VecDeque::new(), 0);
         let known = Known::default();
         let past = cfg!(debug_assertions).then(|| Past { blank: machine.clone(), events: vec![] });
-        Self { machine, journal, clock, stream, known, n_stored, queue, n_appending, pace, past }
+        Self {
+            machine,
+            journal,
+            clock,
+            stream,
+            known,
+            n_stored,
+            is_loaded,
+            queue,
+            n_appending,
+            pace,
+            past,
+        }
     }
 
     /// Spares it reading what is known.
@@ -263,6 +277,12 @@ impl<M: Fold> Journalled<M> {
             self.apply(&recorded.event);
         }
         self.n_stored = events.len() as u64;
+        self.is_loaded = true;
+    }
+
+    /// Whether the stream was read.
+    pub(crate) fn is_loaded(&self) -> bool {
+        self.is_loaded
     }
 
     fn apply(&mut self, event: &Event) {
@@ -279,9 +299,14 @@ impl<M: Fold> Journalled<M> {
         self.n_stored + self.n_appending + self.queue.len() as u64 - 1
     }
 
+    /// Whether everything that was recorded is stored.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.is_loaded && self.queue.is_empty() && self.n_appending == 0
+    }
+
     /// Goes as far as possible without waiting.
     fn next(&mut self) -> Result<Next<M::Command>, JournalError> {
-        if self.n_appending > 0 {
+        if self.n_appending > 0 || !self.is_loaded {
             return Ok(Next::Wait);
         }
         if self.queue.is_empty() {

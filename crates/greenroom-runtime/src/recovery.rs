@@ -32,7 +32,7 @@ pub(crate) trait Resumable: Send + Sync + 'static {
     fn config(&self) -> &Config;
 
     /// Continues a run that is claimed.
-    fn resume(self: Arc<Self>, place: Place, seen: &Seen) -> Resuming;
+    fn resume(self: Arc<Self>, runtime: &Runtime, place: Place, seen: &Seen) -> Resuming;
 }
 
 /// What the streams of a run say, and the root stream itself, so that whoever continues the run need not read
@@ -120,7 +120,7 @@ impl RecoveryState {
 }
 
 /// Reads a run's streams, side by side.
-async fn look(journal: &dyn Journal, run: RunId) -> Result<Seen, JournalError> {
+pub(crate) async fn look(journal: &dyn Journal, run: RunId) -> Result<Seen, JournalError> {
     let root = StreamId::root(run);
     let (events, streams) = try_join(journal.load(&root), journal.streams(run)).await?;
     let mut footprint = Footprint::of_root(&events);
@@ -144,7 +144,7 @@ async fn take_over(
     let found = seen.footprint.owner().and_then(|owner| runtime.bindings().find(owner));
     let resumable = found.ok_or(RunError::NoOwner)?;
     append(runtime, run, seen, seen.footprint.claim(runtime.boot(), boot, changes)).await?;
-    resumable.resume(place, seen).await
+    resumable.resume(runtime, place, seen).await
 }
 
 /// Appends to the root stream of a run that nobody works on.

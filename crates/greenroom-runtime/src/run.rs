@@ -3,8 +3,11 @@
 pub(crate) mod account;
 pub(crate) mod closing;
 pub(crate) mod control;
+pub(crate) mod door;
+pub(crate) mod ending;
 pub(crate) mod events;
 pub(crate) mod live;
+pub(crate) mod sleep;
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -15,19 +18,22 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use greenroom_core::budget::{Budget, Ledger, Spent, Usage};
 use greenroom_core::ids::{AgentId, RunId, StreamId};
 use greenroom_core::journal::Event;
-use greenroom_core::recovery::Footprint;
-use greenroom_core::report::Goal;
+use greenroom_core::recovery::{Footprint, Nap};
+use greenroom_core::report::{Goal, TaskFailure, TaskFailureKind};
+use greenroom_core::time::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::actor::address::AgentRef;
 use crate::actor::slot::AnySlot;
 use crate::agents::turn::TurnMessage;
-use crate::inspect::AgentInfo;
+use crate::inspect::{AgentInfo, AgentState};
 use crate::run::account::Account;
+use crate::run::door::Door;
+use crate::run::ending::Ending;
 use crate::run::events::{Emitter, RunEvent, RunEvents};
 use crate::run::live::{Control, LiveRun, Pace, Place};
-use crate::runtime::Runtime;
 use crate::runtime::error::RunError;
+use crate::runtime::{Runtime, WeakRuntime};
 
 /// What the agents of a run share. `O` is what comes of it.
 pub(crate) struct RunShared<O> {
@@ -39,17 +45,18 @@ pub(crate) struct RunShared<O> {
     agents: Mutex<Vec<Arc<dyn AnySlot>>>,
     /// The agents that write streams of tasks.
     turns: Mutex<BTreeMap<StreamId, AgentRef<TurnMessage>>>,
+    pub(crate) door: Arc<Door>,
     outcome: OnceLock<O>,
     over: CancellationToken,
     pub(crate) pace: Pace,
     /// Set once the run's own actor can be told things.
-    controls: OnceLock<Controls>,
+    controls: Mutex<Option<Controls>>,
     is_closing: AtomicBool,
     /// The run's place among the runs of the runtime, given up when it is over.
     place: Mutex<Option<Place>>,
 }
 
-type Controls = Box<dyn Fn(Control) -> bool + Send + Sync>;
+type Controls = Arc<dyn Fn(Control) -> bool + Send + Sync>;
 
 impl<O: Clone + Send + Sync + 'static> RunShared<O> {
     pub(crate) fn new(id: RunId, ledger: Ledger, events: Emitter, top_k: usize) -> Self {
@@ -60,17 +67,21 @@ impl<O: Clone + Send + Sync + 'static> RunShared<O> {
             top_k,
             agents: Mutex::new(Vec::new()),
             turns: Mutex::default(),
+            door: Arc::default(),
             outcome: OnceLock::new(),
             over: CancellationToken::new(),
             pace: Pace::default(),
-            controls: OnceLock::new(),
+            controls: Mutex::default(),
             is_closing: AtomicBool::new(false),
             place: Mutex::default(),
         }
     }
 
     /// A run that takes a place, and is shown there.
-    pub(crate) fn open(place: Place, ledger: Ledger, events: Emitter, top_k: usize) -> Arc<Self> {
+    pub(crate) fn open(place: Place, ledger: Ledger, events: Emitter, top_k: usize) -> Arc<Self>
+    where
+        O: Ending,
+    {
         let shared = Self::new(place.run(), ledger, events, top_k);
         let shared = Arc::new(Self { pace: place.pace(), ..shared });
         place.show(Arc::clone(&shared) as Arc<dyn LiveRun>);
@@ -79,7 +90,10 @@ impl<O: Clone + Send + Sync + 'static> RunShared<O> {
     }
 
     /// A run that goes on from what its streams say.
-    pub(crate) fn reopen(place: Place, seen: &Footprint) -> Arc<Self> {
+    pub(crate) fn reopen(place: Place, seen: &Footprint) -> Arc<Self>
+    where
+        O: Ending,
+    {
         let ledger = Ledger::new(seen.budget(), seen.spent());
         Self::open(place, ledger, Emitter::watched(), seen.top_k().unwrap_or(Goal::TOP_K))
     }
@@ -108,7 +122,16 @@ impl<O: Clone + Send + Sync + 'static> RunShared<O> {
 
     /// Says how the run's own actor is told things.
     pub(crate) fn controlled_by(&self, controls: impl Fn(Control) -> bool + Send + Sync + 'static) {
-        let _ = self.controls.set(Box::new(controls));
+        *self.lock_controls() = Some(Arc::new(controls));
+    }
+
+    /// Tells the run's own actor, or ends a run that has none.
+    fn tell(&self, control: Control) -> bool {
+        if let Some(runtime) = self.door.sleeps_in() {
+            return matches!(control, Control::Cancel) && cancel_asleep(&runtime, self.id);
+        }
+        let controls = self.lock_controls().clone();
+        controls.is_some_and(|controls| controls(control))
     }
 
     /// Whether whoever asks is the one to close the run: it has no outcome, and nobody asked before.
@@ -137,6 +160,8 @@ impl<O: Clone + Send + Sync + 'static> RunShared<O> {
         if turns.get(&stream).is_none_or(|known| known.id() != agent.id()) {
             turns.insert(stream, agent);
         }
+        drop(turns);
+        self.door.seated().notify_waiters();
     }
 
     pub(crate) fn agents(&self) -> Vec<AgentInfo> {
@@ -165,6 +190,10 @@ impl<O: Clone + Send + Sync + 'static> RunShared<O> {
         self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn lock_controls(&self) -> MutexGuard<'_, Option<Controls>> {
+        self.controls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock_turns(&self) -> MutexGuard<'_, BTreeMap<StreamId, AgentRef<TurnMessage>>> {
         self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -174,9 +203,21 @@ impl<O: Clone + Send + Sync + 'static> RunShared<O> {
     }
 }
 
-impl<O: Clone + Send + Sync + 'static> LiveRun for RunShared<O> {
+impl<O: Ending> LiveRun for RunShared<O> {
+    fn run(&self) -> RunId {
+        self.id
+    }
+
+    fn door(&self) -> &Arc<Door> {
+        &self.door
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over()
+    }
+
     fn control(&self, control: Control) -> bool {
-        self.controls.get().is_some_and(|controls| controls(control))
+        self.tell(control)
     }
 
     fn turn(&self, stream: &StreamId) -> Option<AgentRef<TurnMessage>> {
@@ -192,9 +233,46 @@ impl<O: Clone + Send + Sync + 'static> LiveRun for RunShared<O> {
         agents.map(|agent| agent.is_at_rest().then_some(agent.n_admitted)).sum()
     }
 
+    fn lie_down(&self, nap: Nap, runtime: WeakRuntime) {
+        self.door.lie_down(nap, runtime);
+        self.lock_turns().clear();
+        // Those that were done before are still told of.
+        self.lock_agents().retain(|slot| slot.info().state == AgentState::Stopped);
+        self.emit(|| RunEvent::Asleep { until: nap.until });
+    }
+
+    fn get_up(&self) {
+        self.door.get_up();
+        self.is_closing.store(false, Ordering::Release);
+    }
+
+    fn conclude(&self, last: Event) {
+        if let Some(outcome) = O::of(last) {
+            self.door.get_up();
+            self.finish(outcome);
+        }
+    }
+
+    fn release(&self) {
+        self.door.get_up();
+        let why = "the run waits for a person, and is left to the next process";
+        self.finish(O::without_answer(TaskFailure::new(TaskFailureKind::Cancelled, why)));
+    }
+
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
         self
     }
+}
+
+/// Cancels a run that has no actor to be told.
+fn cancel_asleep(runtime: &WeakRuntime, run: RunId) -> bool {
+    let Some(runtime) = runtime.upgrade() else { return false };
+    let tasks = runtime.tasks().clone();
+    tasks.spawn("cancel-run", async move {
+        // It may have its outcome meanwhile.
+        let _ = runtime.cancel(run).await;
+    });
+    true
 }
 
 /// A run that was submitted, or recovered. Dropping the handle does not cancel the run; it is the runtime's.
@@ -212,18 +290,24 @@ impl<O: Clone + Send + Sync + 'static> Run<O> {
 
     /// A handle of a run that is at work, or that is over by its root stream, one event of which holds what
     /// came of it.
-    pub(crate) async fn attach(
-        runtime: &Runtime,
-        run: RunId,
-        outcome: impl FnMut(Event) -> Option<O>,
-    ) -> Result<Option<Self>, RunError> {
+    pub(crate) async fn attach(runtime: &Runtime, run: RunId) -> Result<Option<Self>, RunError>
+    where
+        O: Ending,
+    {
         if let Some(shared) = runtime.runs().find_of(run) {
             return Ok(Some(Self::new(shared)));
         }
         let stored = runtime.journal().load(&StreamId::root(run)).await;
         let events = stored.map_err(RunError::Journal)?.into_iter().map(|recorded| recorded.event);
-        let outcome = events.filter_map(outcome).next();
+        let outcome = events.filter_map(O::of).next();
         Ok(outcome.map(|outcome| Self::new(RunShared::ended(run, outcome))))
+    }
+
+    /// Until when the run sleeps because it waits for people; `None` when it does not. It goes on once
+    /// somebody answers, and at that time without an answer.
+    #[must_use]
+    pub fn asleep_until(&self) -> Option<Timestamp> {
+        self.shared.door.nap().map(|nap| nap.until)
     }
 
     /// The run's id.
@@ -263,7 +347,7 @@ impl<O: Clone + Send + Sync + 'static> Run<O> {
 
     /// Cancels the run. Its outcome says so, unless it had one already.
     pub fn cancel(&self) {
-        self.shared.control(Control::Cancel);
+        self.shared.tell(Control::Cancel);
     }
 
     /// The agents that work or have worked for the run alone, in the order of their first start.

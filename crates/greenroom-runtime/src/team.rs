@@ -14,7 +14,7 @@ use greenroom_core::budget::{Ledger, Usage};
 use greenroom_core::ids::{AgentId, RunId, StreamId};
 use greenroom_core::journal::{Event, Journal, Recorded};
 use greenroom_core::recovery::{Config, Owner};
-use greenroom_core::report::{Goal, Outcome, Status, TaskFailure, TaskFailureKind};
+use greenroom_core::report::{Goal, Outcome, TaskFailure, TaskFailureKind};
 use greenroom_core::router::RouterSpec;
 use greenroom_core::supervision::{
     AdminError, AutoShutdown, ChildSpec, ExitReason, Fact, Restart, SupervisionEvent,
@@ -32,8 +32,10 @@ use crate::inspect::AgentInfo;
 use crate::journalled::Known;
 use crate::recovery::{Resumable, Resuming, Seen};
 use crate::run::closing::Closer;
+use crate::run::ending::Ending;
 use crate::run::events::{Emitter, RunEvent};
 use crate::run::live::{Control, Place};
+use crate::run::sleep::Wakes;
 use crate::run::{Run, RunShared};
 use crate::runtime::Runtime;
 use crate::runtime::error::RunError;
@@ -128,11 +130,20 @@ impl Team {
     ///
     /// Dropping the future loses nothing.
     pub async fn attach(&self, run: RunId) -> Result<Option<Run<Outcome>>, RunError> {
-        let outcome = |event| match event {
-            Event::RunFinished { outcome } => Some(outcome),
-            _ => None,
-        };
-        Run::attach(&self.crew.runtime, run, outcome).await
+        Run::attach(&self.crew.runtime, run).await
+    }
+
+    pub(crate) fn of(crew: &Arc<Crew>) -> Self {
+        Self { crew: Arc::clone(crew) }
+    }
+
+    /// Starts the actors of a run, as often as it is woken. It keeps the team.
+    pub(crate) fn wakes(self, shared: &Arc<RunShared<Outcome>>) -> Wakes {
+        let shared = Arc::clone(shared);
+        Arc::new(move |_, known| {
+            let (team, shared) = (self.clone(), Arc::clone(&shared));
+            Box::pin(async move { team.launch(shared, known).await })
+        })
     }
 
     /// Starts the actors of a run that is in the journal. It is started whether its submitter waits for that
@@ -237,14 +248,14 @@ impl Team {
             if !shared.begins_to_close() {
                 return;
             }
-            let (status, kind) = match reason.is_abnormal() {
-                true => (Status::Failed, TaskFailureKind::AgentLost),
-                false => (Status::Cancelled, TaskFailureKind::Cancelled),
+            let kind = match reason.is_abnormal() {
+                true => TaskFailureKind::AgentLost,
+                false => TaskFailureKind::Cancelled,
             };
             let failure = TaskFailure::new(kind, format!("the run's router ended: {reason}"));
-            shared.emit(|| RunEvent::Finished { status });
-            let outcome = Outcome::without_answer(status, Some(failure));
-            closer.close(&shared, reason, outcome, |outcome| Event::RunFinished { outcome });
+            let outcome = <Outcome as Ending>::without_answer(failure);
+            shared.emit(|| RunEvent::Finished { status: outcome.status });
+            closer.close(&shared, reason, outcome);
         })
     }
 }
@@ -254,13 +265,10 @@ impl Resumable for Crew {
         &self.config
     }
 
-    fn resume(self: Arc<Self>, place: Place, seen: &Seen) -> Resuming {
-        let (shared, known) = (RunShared::reopen(place, &seen.footprint), seen.root.clone());
-        let team = Team { crew: self };
-        Box::pin(async move {
-            team.launch(Arc::clone(&shared), known).await?;
-            Ok(shared.pace.moved.clone())
-        })
+    fn resume(self: Arc<Self>, runtime: &Runtime, place: Place, seen: &Seen) -> Resuming {
+        let shared = RunShared::reopen(place, &seen.footprint);
+        let wakes = Team { crew: self }.wakes(&shared);
+        runtime.go_on(shared, wakes, seen)
     }
 }
 

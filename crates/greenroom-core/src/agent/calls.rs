@@ -79,7 +79,7 @@ impl OpenCall {
 
     /// Whether the call is at work, or was when its agent crashed.
     pub(super) fn is_at_work(&self) -> bool {
-        self.is_started && self.outcome.is_none() && !self.waits()
+        self.is_started && self.outcome.is_none() && !self.waits() && !self.is_settled()
     }
 
     /// What repeating the call would do.

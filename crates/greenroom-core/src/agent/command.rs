@@ -8,6 +8,7 @@ use crate::ids::CallId;
 use crate::journal::Event;
 use crate::model::ChatRequest;
 use crate::report::{Report, TaskFailure};
+use crate::time::Timestamp;
 use crate::tool::ToolError;
 
 /// What the runtime is to do.
@@ -53,6 +54,11 @@ pub enum Command {
         attempt: u32,
         /// What to ask.
         request: ChatRequest,
+    },
+    /// Stop the run until somebody answers: it is all that its only agent waits for.
+    Sleep {
+        /// When the first question expires.
+        until: Timestamp,
     },
     /// Tell somebody who watches for it that calls were refused.
     Refuse(Vec<(String, ToolError)>),

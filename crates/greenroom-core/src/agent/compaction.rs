@@ -22,7 +22,6 @@ use std::sync::Arc;
 
 use super::command::Command;
 use super::machine::{Machine, Phase};
-use crate::budget::Usage;
 use crate::journal::Event;
 use crate::message::{Message, ToolCall, ToolOutcome};
 use crate::model::{ChatReply, ChatRequest, ModelError, messages_len};
@@ -56,6 +55,13 @@ pub(super) struct Shortening {
     pub(super) step: Step,
     /// What the provider said of the length.
     pub(super) why: String,
+}
+
+impl Shortening {
+    /// Whether the model is at work on notes.
+    pub(super) fn is_asking(&self) -> bool {
+        self.step == Step::Asking
+    }
 }
 
 /// A conversation in its parts, the instructions left out.
@@ -94,13 +100,16 @@ impl Machine {
         attempt: u32,
         result: &Result<ChatReply, ModelError>,
     ) {
+        // An answer that comes again, or too late, is paid for as well.
+        if let Ok(reply) = result
+            && !self.is_done()
+        {
+            self.pay(reply);
+        }
         let Phase::Shortening(shortening) = &mut self.phase else { return };
         if (shortening.turn, shortening.attempt, &shortening.step) != (turn, attempt, &Step::Asking)
         {
             return;
-        }
-        if let Ok(reply) = result {
-            self.usage.add(Usage { model_calls: 0, tool_calls: 0, ..reply.usage });
         }
         match result {
             Ok(reply) if reply.tool_calls.is_empty() && !reply.text.trim().is_empty() => {

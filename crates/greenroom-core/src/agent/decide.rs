@@ -71,6 +71,7 @@ impl Machine {
             Event::PersonAsked { call, .. } => self.awaiting().find(|command| {
                 matches!(command, Command::AwaitPerson { call: asked, .. } if asked == call)
             }),
+            Event::RunAsleep { until } => Some(Command::Sleep { until: *until }),
             Event::TaskFinished { .. } => self.report_result(),
             _ => None,
         }
@@ -115,7 +116,15 @@ impl Machine {
 
     /// Whether a decision now would begin something, and not only end the task.
     fn begins_something(&self) -> bool {
-        matches!(self.phase, Phase::Ready { .. } | Phase::Failed { .. } | Phase::Tools { .. })
+        match &self.phase {
+            Phase::Ready { .. } | Phase::Failed { .. } | Phase::Tools { .. } => true,
+            // Notes that are there may take the place of the conversation; further ones are not asked for.
+            Phase::Shortening(shortening) => {
+                let next = self.shorten(shortening);
+                next.iter().any(|event| matches!(event, Event::CompactionStarted { .. }))
+            }
+            _ => false,
+        }
     }
 
     fn call_model(&self) -> Option<Command> {

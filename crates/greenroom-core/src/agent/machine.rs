@@ -119,6 +119,8 @@ impl Machine {
             Event::ModelReplied { turn, reply } if self.is_calling(*turn, None) => {
                 self.fold_reply(*turn, reply);
             }
+            // A second answer to a call that was made again after a crash: it is paid for, and nothing else.
+            Event::ModelReplied { reply, .. } if !self.is_done() => self.pay(reply),
             Event::ModelFailed { turn, attempt, error }
                 if self.is_calling(*turn, Some(*attempt)) =>
             {
@@ -149,6 +151,8 @@ impl Machine {
             }
             Event::PersonAnswered { call, decision, .. } => self.fold_answered(call, decision),
             Event::MessageDelivered { id, message } => self.fold_message(id, message),
+            Event::RunAsleep { .. } => self.inbox.is_asleep = true,
+            Event::RunAwake { .. } => self.inbox.is_asleep = false,
             Event::WorkPaused => self.inbox.is_paused = true,
             Event::WorkResumed => self.inbox.is_paused = false,
             Event::LimitReached { limit } => self.fold_limit(*limit),
@@ -228,8 +232,13 @@ impl Machine {
             if asked == turn && attempt.is_none_or(|attempt| attempt == tried))
     }
 
-    fn fold_reply(&mut self, turn: u32, reply: &ChatReply) {
+    /// Counts what an answer cost. The call was counted when it began.
+    pub(super) fn pay(&mut self, reply: &ChatReply) {
         self.usage.add(Usage { model_calls: 0, tool_calls: 0, ..reply.usage });
+    }
+
+    fn fold_reply(&mut self, turn: u32, reply: &ChatReply) {
+        self.pay(reply);
         self.n_shortened = 0;
         if reply.tool_calls.is_empty() || !self.offers_tools(turn) {
             return self.fold_answer(turn, reply);

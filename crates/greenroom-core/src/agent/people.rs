@@ -20,6 +20,7 @@ pub(super) struct Inbox {
     /// The ids of all that were taken.
     taken: BTreeSet<String>,
     pub(super) is_paused: bool,
+    pub(super) is_asleep: bool,
 }
 
 impl Inbox {
@@ -47,6 +48,11 @@ impl OpenCall {
     /// Whether a person is asked and has not answered.
     pub(super) fn waits(&self) -> bool {
         self.outcome.is_none() && matches!(self.person, Person::Asked { .. })
+    }
+
+    /// Whether a person has said what the outcome is, which is not recorded yet.
+    pub(super) fn is_settled(&self) -> bool {
+        matches!(&self.person, Person::Answered(decision) if self.settled_by(decision).is_some())
     }
 
     /// The outcome that an answer amounts to; `None` when the call is made, or made again.
@@ -85,10 +91,26 @@ impl Machine {
     /// left wait for an answer.
     #[must_use]
     pub fn is_waiting_for_people(&self) -> bool {
-        let is_waiting = self.is_in_tools()
+        self.awaits_answers() || (self.is_paused() && !self.is_at_work())
+    }
+
+    /// Whether all calls that are left wait for an answer.
+    fn awaits_answers(&self) -> bool {
+        self.is_in_tools()
             && self.calls.iter().any(OpenCall::waits)
-            && self.calls.iter().all(|open| open.waits() || open.outcome.is_some());
-        is_waiting || (self.is_paused() && !self.is_at_work())
+            && self.calls.iter().all(|open| open.waits() || open.outcome.is_some())
+    }
+
+    /// Whether nothing is lost when the agent is stopped until somebody answers.
+    #[must_use]
+    pub fn may_sleep(&self) -> bool {
+        self.awaits_answers() && !self.is_paused()
+    }
+
+    /// Whether the run of this one task was put to sleep, and not woken since.
+    #[must_use]
+    pub fn is_asleep(&self) -> bool {
+        self.inbox.is_asleep
     }
 
     /// Whether the work is paused: what is under way ends, and nothing else begins.
@@ -108,8 +130,12 @@ impl Machine {
     }
 
     fn is_at_work(&self) -> bool {
-        let is_calling = matches!(self.phase, Phase::Calling { .. });
-        is_calling || (self.is_in_tools() && self.calls.iter().any(OpenCall::is_at_work))
+        let is_asking = match &self.phase {
+            Phase::Calling { .. } => true,
+            Phase::Shortening(shortening) => shortening.is_asking(),
+            _ => false,
+        };
+        is_asking || (self.is_in_tools() && self.calls.iter().any(OpenCall::is_at_work))
     }
 
     pub(super) fn fold_asked(&mut self, call: &CallId, ask: Ask, patience: Duration) {

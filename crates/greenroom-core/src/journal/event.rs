@@ -58,6 +58,16 @@ pub enum Event {
     },
     /// The process that had the run ended in an orderly way and left it to the next.
     RunReleased,
+    /// Nobody can go on before a person answers: the run's actors are stopped until then.
+    RunAsleep {
+        /// When the first question expires.
+        until: Timestamp,
+    },
+    /// The run goes on after it has slept.
+    RunAwake {
+        /// For how long. The deadline of a team is put off by as much.
+        slept: Duration,
+    },
     /// Too many processes died over the run: it is not continued before a person says so.
     RunQuarantined {
         /// How many, in a row.

@@ -30,6 +30,12 @@ impl Config {
         self.0.insert(part.into(), format!("{:016x}", fingerprint(text.as_ref())));
     }
 
+    /// What a part is: its name, or the fingerprint of its text; `None` when there is no such part.
+    #[must_use]
+    pub fn get(&self, part: &str) -> Option<&str> {
+        self.0.get(part).map(String::as_str)
+    }
+
     /// Adds the parts of a member, under its name. A tool that several members have is one part.
     pub fn part_of(&mut self, member: &str, config: &Self) {
         for (part, is) in &config.0 {

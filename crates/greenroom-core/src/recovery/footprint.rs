@@ -1,11 +1,31 @@
 //! What the streams of a run say to somebody who may have to continue it.
 
+use std::time::Duration;
+
 use super::{Change, Config, OnChange, Owner, Parked, RecoverySpec, Verdict};
 use crate::approval::pending;
 use crate::budget::{Budget, Usage};
 use crate::ids::{RunId, StreamId};
 use crate::journal::{Event, Recorded};
 use crate::time::Timestamp;
+
+/// How a run sleeps: nobody can go on before a person answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Nap {
+    /// Since when.
+    pub since: Timestamp,
+    /// When it goes on although nobody has answered: the first question expires.
+    pub until: Timestamp,
+}
+
+impl Nap {
+    /// A sleep between two points in time.
+    #[must_use]
+    pub fn new(since: Timestamp, until: Timestamp) -> Self {
+        Self { since, until }
+    }
+}
 
 /// A fold of all streams of a run, the root stream first.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -20,6 +40,9 @@ pub struct Footprint {
     /// Calls that wait for a person.
     n_waiting: usize,
     is_paused: bool,
+    nap: Option<Nap>,
+    /// How long it has slept before.
+    slept: Duration,
     n_root_events: u64,
     /// The last boot that got the run no further, and the results that there were when it began.
     boot: u32,
@@ -35,7 +58,7 @@ impl Footprint {
         let mut footprint = Self { boot: 1, ..Self::default() };
         footprint.n_root_events = root.last().map_or(0, |last| last.seq + 1);
         for recorded in root {
-            footprint.fold_root(&recorded.event);
+            footprint.fold_root(recorded);
         }
         footprint.add_stream(root);
         footprint
@@ -54,8 +77,8 @@ impl Footprint {
         self.is_paused |= matches!(from_last.find(is_pause), Some(Event::WorkPaused));
     }
 
-    fn fold_root(&mut self, event: &Event) {
-        match event {
+    fn fold_root(&mut self, recorded: &Recorded) {
+        match &recorded.event {
             Event::RunAccepted { goal, .. } => self.top_k = Some(goal.top_k),
             Event::RunBound { owner, config, budget, deadline } => {
                 self.owner = Some(owner.clone());
@@ -68,6 +91,14 @@ impl Footprint {
             }
             // An orderly end says nothing against the run.
             Event::RunReleased => self.boot = 0,
+            Event::RunAsleep { until } => {
+                let since = self.nap.map_or(recorded.at, |nap| nap.since);
+                self.nap = Some(Nap { since, until: *until });
+            }
+            Event::RunAwake { slept } => {
+                self.nap = None;
+                self.slept = self.slept.saturating_add(*slept);
+            }
             Event::RunQuarantined { .. } => self.is_quarantined = true,
             event => self.is_over |= event.is_terminal(),
         }
@@ -91,10 +122,29 @@ impl Footprint {
         self.spent
     }
 
-    /// When it must have an outcome.
+    /// When it must have an outcome, unless it sleeps or has slept.
     #[must_use]
     pub fn deadline(&self) -> Timestamp {
         self.deadline
+    }
+
+    /// How much of its time is left. None goes by while it sleeps.
+    #[must_use]
+    pub fn time_left(&self, now: Timestamp) -> Duration {
+        let now = self.nap.map_or(now, |nap| nap.since);
+        self.deadline.after(self.slept).since(now)
+    }
+
+    /// How it sleeps; `None` when it does not.
+    #[must_use]
+    pub fn nap(&self) -> Option<Nap> {
+        self.nap
+    }
+
+    /// What its team or agent was made of when it began.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     /// The most passages that one search of it may return; `None` when nobody set it.

@@ -231,3 +231,30 @@ proptest! {
         prop_assert!(line.is_quiet() && line.n_suspects() == 0);
     }
 }
+
+/// The time of a run stands still while it sleeps, also when it was told twice to go to sleep.
+#[test]
+fn no_time_of_a_run_goes_by_while_it_sleeps() {
+    let at = |seconds: u64| Timestamp::from_millis(1_000 * seconds);
+    let bound = Event::RunBound {
+        owner: Owner::Team("team".into()),
+        config: Config::new(),
+        budget: Budget::default(),
+        deadline: at(100),
+    };
+    let asleep = Event::RunAsleep { until: at(5_000) };
+    let mut root: Vec<Recorded> = Vec::new();
+    let mut seen = |seconds, event| {
+        root.push(Recorded { seq: root.len() as u64, at: at(seconds), event });
+        Footprint::of_root(&root)
+    };
+    let left = |seen: &Footprint, seconds| seen.time_left(at(seconds)).as_secs();
+    let seen_awake = seen(0, bound);
+    assert_eq!((seen_awake.nap(), left(&seen_awake, 40)), (None, 60));
+    let seen_asleep = seen(10, asleep.clone());
+    assert_eq!(seen_asleep.nap(), Some(Nap::new(at(10), at(5_000))));
+    assert_eq!(left(&seen_asleep, 4_000), 90);
+    assert_eq!(seen(20, asleep).nap(), Some(Nap::new(at(10), at(5_000))));
+    let seen_again = seen(4_010, Event::RunAwake { slept: Duration::from_secs(4_000) });
+    assert_eq!((seen_again.nap(), left(&seen_again, 4_020)), (None, 80));
+}

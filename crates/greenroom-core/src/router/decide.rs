@@ -9,6 +9,7 @@ use crate::ids::TaskId;
 use crate::join::{JoinCount, Joined};
 use crate::journal::Event;
 use crate::report::{TaskFailure, TaskFailureKind};
+use crate::time::Timestamp;
 
 impl Machine {
     /// What follows from the state: intents and facts to be recorded next. Empty while the machine
@@ -47,6 +48,25 @@ impl Machine {
             // Nobody found anything out: there is nothing to write an answer from.
             None => vec![Event::RunFinished { outcome: self.unwritten(&self.first_failure()) }],
         }
+    }
+
+    /// Whether the run was put to sleep, and not woken since.
+    #[must_use]
+    pub fn is_asleep(&self) -> bool {
+        self.is_asleep
+    }
+
+    /// When the first of the agents that have a task stops to wait for a person, by what is known of each:
+    /// until then nothing is lost when the run sleeps. `None` when somebody is at work, or something is to
+    /// be done.
+    #[must_use]
+    pub fn may_sleep(&self, waits: impl Fn(&TaskId) -> Option<Timestamp>) -> Option<Timestamp> {
+        if self.outcome.is_some() || self.is_paused || !self.decide().is_empty() {
+            return None;
+        }
+        let open = self.states().filter(|state| state.progress == Progress::Assigned);
+        let until: Option<Vec<_>> = open.map(|state| waits(&state.task.id)).collect();
+        until?.into_iter().min()
     }
 
     fn decide_task(&self, state: &TaskState) -> Option<Event> {

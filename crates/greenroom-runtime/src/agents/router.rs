@@ -2,6 +2,7 @@
 //! model and reads no passage.
 
 mod answers;
+mod sleep;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,6 +25,7 @@ use crate::actor::slot::AnySlot;
 use crate::actor::{Actor, Context, Failure};
 use crate::journalled::{Journalled, JournalledActor, Known, Stored};
 use crate::run::RunShared;
+use crate::run::door::Passage;
 use crate::run::events::RunEvent;
 use crate::supervisor::SupervisorRef;
 use crate::team::specialist::TaskDraft;
@@ -62,6 +64,10 @@ pub(crate) enum RouterMessage {
     DeadlineOver,
     Cancel,
     Pause(bool),
+    /// An agent waits for people.
+    AgentWaits,
+    /// Everybody may have waited for people for a while.
+    Doze,
 }
 
 /// A task that somebody is working on.
@@ -70,6 +76,8 @@ struct Given {
     agent: Option<AgentId>,
     /// Cancels the question that was asked, when no agent was started.
     token: CancellationToken,
+    /// The stream of the agent that was started.
+    stream: Option<StreamId>,
 }
 
 /// A run's router. What it knows is in the run's root stream; a restart reads it back.
@@ -77,6 +85,10 @@ pub(crate) struct Router {
     setup: Arc<RouterSetup>,
     journalled: Journalled<Machine>,
     given: BTreeMap<TaskId, Given>,
+    /// Whether it is looked soon whether the run may sleep.
+    is_dozing: bool,
+    /// The run's door, while it is being put to sleep.
+    passage: Option<Passage>,
 }
 
 impl Router {
@@ -86,7 +98,8 @@ impl Router {
         let (stream, pace) = (setup.stream.clone(), setup.shared.pace.clone());
         let journalled = Journalled::new(machine, journal, clock, stream, pace);
         let journalled = journalled.knowing(&setup.known);
-        Self { setup, journalled, given: BTreeMap::new() }
+        let (given, is_dozing, passage) = (BTreeMap::new(), false, None);
+        Self { setup, journalled, given, is_dozing, passage }
     }
 
     fn resume(&mut self, events: &[Recorded], context: &mut Context<'_, Self>) {
@@ -166,7 +179,7 @@ impl Router {
                 }
             };
         let token = CancellationToken::new();
-        self.given.insert(task.clone(), Given { agent: None, token: token.clone() });
+        self.given.insert(task.clone(), Given { agent: None, token: token.clone(), stream: None });
         context.cancellable("assign", deadline, token, answer, move |result| {
             let result = result.unwrap_or_else(|error| Err(lost(&error)));
             RouterMessage::Settled { task, attempt, result }
@@ -182,11 +195,12 @@ impl Router {
         brief: &Brief,
         context: &Context<'_, Self>,
     ) {
-        let (id, start) = seat.start(&self.setup, &task, attempt, brief, &context.me());
+        let (id, stream, start) = seat.start(&self.setup, &task, attempt, brief, &context.me());
         let spec = child_of_run(id.clone());
         let supervisor = self.setup.supervisor.clone();
         self.setup.shared.add_agent(Arc::clone(&start.slot) as Arc<dyn AnySlot>);
-        let given = Given { agent: Some(id), token: CancellationToken::new() };
+        let (token, stream) = (CancellationToken::new(), Some(stream));
+        let given = Given { agent: Some(id), token, stream };
         self.given.insert(task.clone(), given);
         let seated = async move { supervisor.start_child(spec, Arc::new(start)).await };
         context.shielded("assign", self.time_left(), seated, move |result| RouterMessage::Seated {
@@ -197,7 +211,7 @@ impl Router {
     }
 
     fn withdraw(&mut self, task: &TaskId, context: &Context<'_, Self>) {
-        let Some(Given { agent, token }) = self.given.remove(task) else { return };
+        let Some(Given { agent, token, .. }) = self.given.remove(task) else { return };
         token.cancel();
         if let Some(agent) = agent {
             let supervisor = self.setup.supervisor.clone();
@@ -258,6 +272,10 @@ impl JournalledActor for Router {
         let is_begun = |recorded: &Recorded| {
             !matches!(recorded.event, Event::RunAccepted { .. } | Event::RunBound { .. })
         };
+        if self.journalled.machine.is_asleep() {
+            // It was not stopped after all: this incarnation is another one of the same process.
+            self.record(Event::RunAwake { slept: Duration::ZERO });
+        }
         if events.iter().any(is_begun) {
             self.resume(events, context);
         }
@@ -272,6 +290,7 @@ impl JournalledActor for Router {
                     self.withdraw(&task, context);
                 }
             }
+            Command::Sleep { .. } => self.sleep(context),
             Command::Finish(outcome) => {
                 let status = outcome.status;
                 self.setup.shared.emit(|| RunEvent::Finished { status });
@@ -297,8 +316,15 @@ impl Actor for Router {
         context: &mut Context<'_, Self>,
     ) -> Result<(), Failure> {
         match message {
-            RouterMessage::Stored(stored) => return self.stored(stored, context),
-            RouterMessage::Seated { result: Ok(()), .. } | RouterMessage::Withdrawn => {}
+            RouterMessage::Stored(stored) => {
+                self.stored(stored, context)?;
+                self.doze_soon(context);
+                return Ok(());
+            }
+            RouterMessage::Seated { result: Ok(()), .. }
+            | RouterMessage::Withdrawn
+            | RouterMessage::AgentWaits => {}
+            RouterMessage::Doze => self.doze(),
             RouterMessage::Seated { task, attempt, result: Err(failure) } => {
                 self.settled(task, *attempt, &Err(failure.clone()));
             }
@@ -311,7 +337,9 @@ impl Actor for Router {
             RouterMessage::Pause(true) => self.record(Event::WorkPaused),
             RouterMessage::Pause(false) => self.record(Event::WorkResumed),
         }
-        self.advance(context)
+        self.advance(context)?;
+        self.doze_soon(context);
+        Ok(())
     }
 }
 
@@ -332,6 +360,8 @@ impl fmt::Debug for RouterMessage {
             Self::DeadlineOver => "DeadlineOver",
             Self::Cancel => "Cancel",
             Self::Pause(_) => "Pause",
+            Self::AgentWaits => "AgentWaits",
+            Self::Doze => "Doze",
         })
     }
 }

@@ -13,7 +13,6 @@ use greenroom_core::approval::InDoubt;
 use greenroom_core::budget::Budget;
 use greenroom_core::delegation::delegate;
 use greenroom_core::ids::{AgentId, RunId};
-use greenroom_core::journal::Event;
 use greenroom_core::model::ChatModel;
 use greenroom_core::report::{Report, TaskFailure};
 use greenroom_core::tool::{DynTool, ToolContext};
@@ -138,7 +137,6 @@ impl<T> AgentBuilder<T> {
         config.name("model", model.name());
         let plan = Arc::new(Blueprint {
             config,
-            runtime: self.runtime,
             fingerprint: spec.fingerprint(),
             spec: Arc::new(spec),
             model,
@@ -146,8 +144,8 @@ impl<T> AgentBuilder<T> {
             timeouts: self.timeouts,
             budget: self.budget,
         });
-        plan.runtime.bind(plan.owner(), &plan);
-        Ok(Agent { plan, output: PhantomData })
+        self.runtime.bind(plan.owner(), &plan);
+        Ok(Agent { runtime: self.runtime, plan, output: PhantomData })
     }
 }
 
@@ -160,13 +158,15 @@ impl<T> fmt::Debug for AgentBuilder<T> {
 /// An agent, ready to be asked. Each question is a run of its own: a supervised actor with its own
 /// journal stream, budget and deadline.
 pub struct Agent<T = String> {
+    runtime: Runtime,
     plan: Arc<Blueprint>,
     output: PhantomData<fn() -> T>,
 }
 
 impl<T> Clone for Agent<T> {
     fn clone(&self) -> Self {
-        Self { plan: Arc::clone(&self.plan), output: PhantomData }
+        let (runtime, plan) = (self.runtime.clone(), Arc::clone(&self.plan));
+        Self { runtime, plan, output: PhantomData }
     }
 }
 
@@ -181,7 +181,9 @@ impl<T> Agent<T> {
     ///
     /// Dropping the future may leave a run behind, which goes on.
     pub async fn start(&self, input: impl Into<String>) -> Result<Run<AgentOutcome>, RunError> {
-        Ok(Run::new(self.plan.begin(input.into(), Emitter::watched(), self.plan.alone()).await?))
+        let plan = &self.plan;
+        let events = Emitter::watched();
+        Ok(Run::new(plan.begin(&self.runtime, input.into(), events, plan.alone()).await?))
     }
 
     /// A run of this agent that is at work, or is over and still in the journal: to wait for its outcome, and
@@ -195,11 +197,7 @@ impl<T> Agent<T> {
     ///
     /// Dropping the future loses nothing.
     pub async fn attach(&self, run: RunId) -> Result<Option<Run<AgentOutcome>>, RunError> {
-        let outcome = |event| match event {
-            Event::TaskFinished { result } => Some(result),
-            _ => None,
-        };
-        Run::attach(&self.plan.runtime, run, outcome).await
+        Run::attach(&self.runtime, run).await
     }
 }
 
@@ -240,7 +238,7 @@ impl<T: DeserializeOwned> Agent<T> {
     }
 
     async fn run_for(&self, input: String, waiting: Arc<[AgentId]>) -> Result<T, RunError> {
-        let shared = self.plan.begin(input, Emitter::default(), waiting).await?;
+        let shared = self.plan.begin(&self.runtime, input, Emitter::default(), waiting).await?;
         let guard = CancelOnDrop { run: Arc::clone(&shared), is_armed: true };
         let report = shared.outcome().await.map_err(RunError::Failed)?;
         guard.disarm();

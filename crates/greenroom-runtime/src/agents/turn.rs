@@ -2,6 +2,7 @@
 
 mod calls;
 pub(crate) mod people;
+mod sleep;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,12 +27,15 @@ use crate::actor::effect::EffectError;
 use crate::actor::{Actor, Context, Failure};
 use crate::journalled::{Journalled, JournalledActor, Known, Stored};
 use crate::run::account::{Account, Unanswered};
+use crate::run::door::Door;
 use crate::run::events::{Emitter, RunEvent};
 use crate::run::live::Pace;
 
 use people::{Desk, Told, Word};
+use sleep::Bed;
 
 pub(crate) use calls::SearchArguments;
+pub(crate) use sleep::Sleeps;
 
 /// Where an agent's tool calls go.
 #[derive(Clone)]
@@ -73,6 +77,18 @@ pub(crate) struct TurnSetup {
     /// When the whole task is over, when nobody else keeps that.
     pub(crate) deadline: Option<Timestamp>,
     pub(crate) pace: Pace,
+    /// The door of the run.
+    pub(crate) door: Arc<Door>,
+    /// What follows when the agent waits for nothing but people.
+    pub(crate) waits: Waits,
+}
+
+/// What follows when an agent waits for nothing but people.
+pub(crate) enum Waits {
+    /// Its router is told, which knows of the others.
+    Router(Arc<dyn Fn() + Send + Sync>),
+    /// It is all that there is of its run, which goes to sleep.
+    Sleeps(Sleeps),
 }
 
 /// How often an agent that waits for people looks whether its deadline counts again.
@@ -117,6 +133,8 @@ pub(crate) enum TurnMessage {
     },
     DeadlineOver,
     Cancel,
+    /// The agent may have waited for people for a while.
+    Doze,
     /// A person says something.
     Told {
         word: Word,
@@ -136,6 +154,7 @@ pub(crate) struct TurnAgent {
     setup: Arc<TurnSetup>,
     journalled: Journalled<Machine>,
     desk: Desk,
+    bed: Bed,
 }
 
 impl TurnAgent {
@@ -145,7 +164,7 @@ impl TurnAgent {
         let (stream, pace) = (setup.stream.clone(), setup.pace.clone());
         let journalled = Journalled::new(machine, journal, clock, stream, pace);
         let journalled = journalled.knowing(&setup.known);
-        Self { setup, journalled, desk: Desk::default() }
+        Self { setup, journalled, desk: Desk::default(), bed: Bed::default() }
     }
 
     fn id(&self) -> AgentId {
@@ -200,6 +219,10 @@ impl JournalledActor for TurnAgent {
         let machine = Machine::new(Arc::clone(&self.setup.spec), self.setup.stream.seed());
         self.desk.read(&self.setup.stream, events, machine);
         self.arm(context);
+        if self.journalled.machine.is_asleep() {
+            // It was not stopped after all: this incarnation is another one of the same process.
+            self.journalled.record(Event::RunAwake { slept: Duration::ZERO });
+        }
         if self.journalled.machine.is_new() {
             let agent = self.id();
             let (input, config) = (self.setup.input.clone(), self.setup.fingerprint);
@@ -228,6 +251,8 @@ impl JournalledActor for TurnAgent {
                 self.perform(command, context);
             }
         }
+        self.tell_door();
+        self.heed_early();
         Ok(())
     }
 
@@ -253,6 +278,7 @@ impl JournalledActor for TurnAgent {
                 self.call_tool(call, &tool, arguments, looks_first, context);
             }
             Command::AwaitPerson { call, .. } => self.await_person(&call, context),
+            Command::Sleep { .. } => self.sleep(context),
             Command::Report(result) => {
                 (self.setup.report_to)(&result);
                 self.setup.events.emit(|| RunEvent::AgentFinished { agent: self.id() });
@@ -269,7 +295,9 @@ impl Actor for TurnAgent {
         let (agent, role) = (self.id(), self.setup.role);
         let generation = context.generation();
         self.setup.events.emit(|| RunEvent::AgentStarted { agent, role, generation });
-        self.hydrate(context)
+        self.hydrate(context)?;
+        self.settle(context);
+        Ok(())
     }
 
     fn handle(
@@ -278,7 +306,11 @@ impl Actor for TurnAgent {
         context: &mut Context<'_, Self>,
     ) -> Result<(), Failure> {
         match message {
-            TurnMessage::Stored(stored) => return self.stored(stored, context),
+            TurnMessage::Stored(stored) => {
+                self.stored(stored, context)?;
+                self.settle(context);
+                return Ok(());
+            }
             // The next process waits for the rest of the time, and calls.
             TurnMessage::Due { .. } if self.setup.pace.parking.is_cancelled() => {}
             TurnMessage::Due { turn, attempt, request } => {
@@ -305,11 +337,17 @@ impl Actor for TurnAgent {
                 // It has waited for people meanwhile.
                 _ => self.arm(context),
             },
+            TurnMessage::Cancel | TurnMessage::Told { .. } if !self.journalled.is_loaded() => {
+                self.bed.early.push(message.into());
+            }
             TurnMessage::Cancel => self.cancel(),
+            TurnMessage::Doze => self.doze(),
             TurnMessage::Told { word, reply } => self.hear(word, reply),
             TurnMessage::Expired { call, seq } => self.expired(call, *seq),
         }
-        self.advance(context)
+        self.advance(context)?;
+        self.settle(context);
+        Ok(())
     }
 }
 
@@ -333,6 +371,7 @@ impl fmt::Debug for TurnMessage {
             Self::ToolDone { .. } => "ToolDone",
             Self::DeadlineOver => "DeadlineOver",
             Self::Cancel => "Cancel",
+            Self::Doze => "Doze",
             Self::Told { .. } => "Told",
             Self::Expired { .. } => "Expired",
         })

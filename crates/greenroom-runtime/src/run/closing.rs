@@ -9,6 +9,7 @@ use greenroom_core::supervision::ExitReason;
 use greenroom_core::time::{Clock, Timestamp};
 
 use crate::run::RunShared;
+use crate::run::ending::Ending;
 use crate::runtime::Runtime;
 use crate::runtime::tasks::Tasks;
 
@@ -36,16 +37,15 @@ impl Closer {
     /// | failed too often | says so, before anybody is told: the run is over |
     /// | were stopped in an orderly way | says that the run was left to the next process |
     /// | were killed with their runtime | says nothing: the next process finds the run |
-    pub(crate) fn close<O: Clone + Send + Sync + 'static>(
+    pub(crate) fn close<O: Ending>(
         &self,
         shared: &Arc<RunShared<O>>,
         reason: &ExitReason,
         outcome: O,
-        into_last: impl FnOnce(O) -> Event,
     ) {
         let last = match reason {
             ExitReason::Killed => return shared.finish(outcome),
-            reason if reason.is_abnormal() => into_last(outcome.clone()),
+            reason if reason.is_abnormal() => outcome.clone().into_last(),
             _ => Event::RunReleased,
         };
         let (this, shared) = (self.clone(), Arc::clone(shared));
@@ -63,7 +63,7 @@ impl Closer {
         if is_over(&stored) {
             return Ok(());
         }
-        append_after(&stored, &*self.journal, &stream, self.clock.now(), event).await
+        append_after(&stored, &*self.journal, &stream, self.clock.now(), [event]).await
     }
 }
 
@@ -72,14 +72,14 @@ pub(super) fn is_over(stored: &[Recorded]) -> bool {
     stored.iter().any(|recorded| recorded.event.is_terminal())
 }
 
-/// Appends an event to a stream that nobody writes to, behind what is stored.
+/// Appends events to a stream that nobody writes to, behind what is stored.
 pub(super) async fn append_after(
     stored: &[Recorded],
     journal: &dyn Journal,
     stream: &StreamId,
     at: Timestamp,
-    event: Event,
+    events: impl IntoIterator<Item = Event>,
 ) -> Result<(), JournalError> {
     let next = stored.last().map_or(0, |last| last.seq + 1);
-    journal.append(stream, Recorded::sequence(next, at, [event])).await
+    journal.append(stream, Recorded::sequence(next, at, events)).await
 }

@@ -6,13 +6,16 @@ use greenroom_core::approval::{AnswerRefusal, Decision, PendingCall, check_answe
 use greenroom_core::ids::{RunId, StreamId};
 use greenroom_core::journal::{Event, JournalError, Recorded};
 use greenroom_core::message::Message;
-use greenroom_core::report::{Outcome, Status, TaskFailure, TaskFailureKind};
+use greenroom_core::report::{Outcome, TaskFailure, TaskFailureKind};
 
 use crate::actor::address::{AgentRef, AskError};
+use crate::agents::single::AgentOutcome;
 use crate::agents::turn::TurnMessage;
 use crate::agents::turn::people::Word;
+use crate::recovery::look;
 use crate::run::closing::{append_after, is_over};
-use crate::run::live::Control;
+use crate::run::ending::Ending;
+use crate::run::live::{Control, LiveRun};
 use crate::runtime::Runtime;
 
 /// How long an agent may take to store what it is told.
@@ -85,30 +88,62 @@ impl Runtime {
         by: impl Into<String>,
     ) -> Result<(), ControlError> {
         let run = answered.run().ok_or(ControlError::Unknown)?;
-        let by = by.into();
+        let word = Word::Answer { answered: answered.clone(), decision, by: by.into() };
         let Some(place) = self.runs().admit(run) else {
             let live = self.runs().find(run).ok_or(ControlError::NotAtWork)?;
-            let refused = ControlError::Refused(AnswerRefusal::NotPending);
-            let agent = live.turn(&answered.stream).ok_or(refused)?;
-            let answered = answered.clone();
-            return tell(&agent, Word::Answer { answered, decision, by }).await;
+            let _passage = live.door().pass().await;
+            if live.door().nap().is_none() {
+                return tell(&self.asker(&*live, answered).await?, word).await;
+            }
+            self.write_answer(answered, word).await?;
+            self.wake(run).await;
+            return Ok(());
         };
         // Nobody has the run, and as long as the place is held, nobody takes it.
-        let open = self.pending(run).await?;
-        let asked = open
-            .iter()
-            .find(|asked| (&asked.stream, &asked.call) == (&answered.stream, &answered.call));
-        let now = self.clock().now();
-        if let Err(refusal) = check_answer(answered, &decision, asked, now) {
-            let is_over = asked.is_none() && is_over(&self.stored(&StreamId::root(run)).await?);
-            return Err(if is_over { ControlError::Over } else { ControlError::Refused(refusal) });
-        }
-        let event = Event::PersonAnswered { call: answered.call.clone(), decision, by };
-        let stored = self.stored(&answered.stream).await?;
-        self.append_to(&answered.stream, &stored, event).await?;
+        self.write_answer(answered, word).await?;
         drop(place);
         self.look_again();
         Ok(())
+    }
+
+    /// The agent of a run at work that has asked. It may be about to start.
+    async fn asker(
+        &self,
+        live: &dyn LiveRun,
+        answered: &PendingCall,
+    ) -> Result<AgentRef<TurnMessage>, ControlError> {
+        let stream = &answered.stream;
+        let seated = async {
+            loop {
+                // Made before it is looked, so that no bell is missed in between.
+                let seated = live.door().seated().notified();
+                if let Some(agent) = live.turn(stream) {
+                    return agent;
+                }
+                seated.await;
+            }
+        };
+        if live.turn(stream).is_none() && pending(stream, &self.stored(stream).await?).is_empty() {
+            return Err(ControlError::Refused(AnswerRefusal::NotPending));
+        }
+        tokio::time::timeout(TOLD_MAX, seated).await.map_err(|_| ControlError::NotAtWork)
+    }
+
+    /// Stores an answer to a run that has no actors.
+    async fn write_answer(&self, answered: &PendingCall, word: Word) -> Result<(), ControlError> {
+        let Word::Answer { decision, .. } = &word else { return Ok(()) };
+        let (run, stream) = (answered.run().ok_or(ControlError::Unknown)?, &answered.stream);
+        let open = self.pending(run).await?;
+        let asked =
+            open.iter().find(|asked| (&asked.stream, &asked.call) == (stream, &answered.call));
+        if let Err(refusal) = check_answer(answered, decision, asked, self.clock().now()) {
+            let is_over = asked.is_none() && is_over(&self.stored(&StreamId::root(run)).await?);
+            return Err(if is_over { ControlError::Over } else { ControlError::Refused(refusal) });
+        }
+        // The other way round, a run whose process dies in between would sleep on.
+        self.append_awake(run).await.map_err(ControlError::Journal)?;
+        let stored = self.stored(stream).await?;
+        self.append_to(stream, &stored, [word.into_event()]).await
     }
 
     /// Lets a call be made, as [`Runtime::answer`].
@@ -165,8 +200,7 @@ impl Runtime {
         message: impl Into<String>,
     ) -> Result<(), ControlError> {
         let (id, message) = (id.into(), Message::user(message.into()));
-        let word = || Word::Message { id: id.clone(), message: message.clone() };
-        self.tell_all(run, word).await
+        self.tell_all(run, &Word::Message { id, message }).await
     }
 
     /// Pauses a run: what is under way ends, and nothing else is begun until [`Runtime::resume`]. It stays
@@ -186,7 +220,7 @@ impl Runtime {
     pub(crate) async fn set_paused(&self, run: RunId, is_on: bool) -> Result<(), ControlError> {
         let live = self.runs().find(run).ok_or(ControlError::NotAtWork)?;
         let is_told = live.control(Control::Pause(is_on));
-        match self.tell_all(run, || Word::Pause(is_on)).await {
+        match self.tell_all(run, &Word::Pause(is_on)).await {
             // The router knows, and nobody else is at work.
             Err(ControlError::NotAtWork) if is_told => Ok(()),
             told => told,
@@ -205,35 +239,53 @@ impl Runtime {
     pub async fn cancel(&self, run: RunId) -> Result<(), ControlError> {
         let Some(place) = self.runs().admit(run) else {
             let live = self.runs().find(run).ok_or(ControlError::NotAtWork)?;
+            if live.door().nap().is_some() {
+                let _passage = live.door().pass().await;
+                // It may have been woken meanwhile.
+                if let Some(sleeper) = self.take_sleeper(run).await {
+                    sleeper.live.conclude(self.write_end(run).await?);
+                    return Ok(());
+                }
+            }
             live.control(Control::Cancel);
             return Ok(());
         };
+        self.write_end(run).await?;
+        drop(place);
+        self.recovery().unpark(run);
+        Ok(())
+    }
+
+    /// Stores the end of a run that has no actors, and gives the event that holds it.
+    async fn write_end(&self, run: RunId) -> Result<Event, ControlError> {
         let root = StreamId::root(run);
         let stored = self.stored(&root).await?;
         let first = stored.first().ok_or(ControlError::Unknown)?;
         if is_over(&stored) {
             return Err(ControlError::Over);
         }
+        let usage =
+            look(&*self.journal(), run).await.map_err(ControlError::Journal)?.footprint.spent();
         let failure = TaskFailure::new(TaskFailureKind::Cancelled, "the run was cancelled");
+        let failure = TaskFailure { usage, ..failure };
         let last = match &first.event {
-            Event::RunAccepted { .. } => {
-                let outcome = Outcome::without_answer(Status::Cancelled, Some(failure));
-                Event::RunFinished { outcome }
-            }
-            _ => Event::TaskFinished { result: Err(failure) },
+            Event::RunAccepted { .. } => <Outcome as Ending>::without_answer(failure).into_last(),
+            _ => AgentOutcome::without_answer(failure).into_last(),
         };
-        self.append_to(&root, &stored, last).await?;
-        drop(place);
-        self.recovery().unpark(run);
-        Ok(())
+        self.append_to(&root, &stored, [Event::CancelRequested, last.clone()]).await?;
+        Ok(last)
     }
 
-    /// Tells every agent of the run that is at work.
-    async fn tell_all(&self, run: RunId, word: impl Fn() -> Word) -> Result<(), ControlError> {
+    /// Tells every agent of the run that is at work, or that will be once the run wakes.
+    async fn tell_all(&self, run: RunId, word: &Word) -> Result<(), ControlError> {
         let live = self.runs().find(run).ok_or(ControlError::NotAtWork)?;
+        let _passage = live.door().pass().await;
+        if live.door().nap().is_some() {
+            return self.write_to_all(run, word).await;
+        }
         let mut told = Err(ControlError::NotAtWork);
         for agent in live.turns() {
-            match tell(&agent, word()).await {
+            match tell(&agent, word.clone()).await {
                 Ok(()) => told = Ok(()),
                 // It has ended meanwhile, or has its answer.
                 Err(ControlError::Unconfirmed(AskError::Dead(_)) | ControlError::Refused(_)) => {}
@@ -241,6 +293,26 @@ impl Runtime {
             }
         }
         told
+    }
+
+    /// Stores a word in the streams of a run that sleeps: of its agents that wait, and a pause in that of its
+    /// router.
+    async fn write_to_all(&self, run: RunId, word: &Word) -> Result<(), ControlError> {
+        let root = StreamId::root(run);
+        for stream in self.journal().streams(run).await.map_err(ControlError::Journal)? {
+            let stored = self.stored(&stream).await?;
+            let is_told = stored.iter().any(|recorded| match (&recorded.event, word) {
+                (Event::MessageDelivered { id: known, .. }, Word::Message { id, .. }) => {
+                    known == id
+                }
+                _ => false,
+            });
+            let concerns = matches!(word, Word::Pause(_)) && stream == root;
+            if !is_told && (concerns || !pending(&stream, &stored).is_empty()) {
+                self.append_to(&stream, &stored, [word.clone().into_event()]).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn stored(&self, stream: &StreamId) -> Result<Vec<Recorded>, ControlError> {
@@ -252,10 +324,10 @@ impl Runtime {
         &self,
         stream: &StreamId,
         stored: &[Recorded],
-        event: Event,
+        events: impl IntoIterator<Item = Event> + Send,
     ) -> Result<(), ControlError> {
         let (journal, now) = (self.journal(), self.clock().now());
-        let appended = append_after(stored, &*journal, stream, now, event).await;
+        let appended = append_after(stored, &*journal, stream, now, events).await;
         appended.map_err(ControlError::Journal)
     }
 }

@@ -11,6 +11,7 @@ use greenroom_core::approval::PendingCall;
 use greenroom_core::ids::{AgentId, RunId, TaskId};
 use greenroom_core::report::Status;
 use greenroom_core::supervision::ExitReason;
+use greenroom_core::time::Timestamp;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
@@ -103,6 +104,11 @@ pub enum RunEvent {
     PersonAsked {
         /// The call, with what an answer is bound to.
         pending: PendingCall,
+    },
+    /// Nobody can go on before a person answers: the run's actors are stopped until then.
+    Asleep {
+        /// When it goes on although nobody has answered.
+        until: Timestamp,
     },
     /// The run has its outcome.
     Finished {

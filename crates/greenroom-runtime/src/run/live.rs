@@ -6,12 +6,16 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use greenroom_core::ids::{RunId, StreamId};
+use greenroom_core::journal::Event;
+use greenroom_core::recovery::Nap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::actor::address::AgentRef;
 use crate::agents::turn::TurnMessage;
 use crate::run::RunShared;
+use crate::run::door::Door;
+use crate::runtime::WeakRuntime;
 
 /// What a run is told from outside.
 #[derive(Debug, Clone)]
@@ -33,6 +37,9 @@ pub(crate) struct Pace {
 
 /// A run at work, whatever comes of it.
 pub(crate) trait LiveRun: Send + Sync + 'static {
+    fn run(&self) -> RunId;
+    fn door(&self) -> &Arc<Door>;
+    fn is_over(&self) -> bool;
     /// Tells the run's router, or its only agent. Whether it has been told says nothing of what it does.
     fn control(&self, control: Control) -> bool;
     /// The agent that writes a stream, when there was one.
@@ -41,6 +48,14 @@ pub(crate) trait LiveRun: Send + Sync + 'static {
     fn turns(&self) -> Vec<AgentRef<TurnMessage>>;
     /// How many messages its agents have taken in all; `None` while one of them has something under way.
     fn at_rest(&self) -> Option<u64>;
+    /// Notes that the run sleeps, and forgets the agents that are stopped for it.
+    fn lie_down(&self, nap: Nap, runtime: WeakRuntime);
+    /// Notes that the run does not sleep any more.
+    fn get_up(&self);
+    /// Ends the run with what its last event says.
+    fn conclude(&self, last: Event);
+    /// Ends the run for whoever waits for it here: it is left to the next process.
+    fn release(&self);
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 

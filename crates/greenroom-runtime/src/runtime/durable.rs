@@ -11,6 +11,7 @@ use greenroom_core::recovery::Owner;
 use super::Runtime;
 use crate::recovery::{Bindings, RecoveryState, Resumable};
 use crate::run::live::{LiveRuns, Place};
+use crate::run::sleep::Dormitory;
 use crate::runtime::error::RunError;
 
 /// The runs of a runtime.
@@ -18,6 +19,7 @@ pub(super) struct Durable {
     runs: Arc<LiveRuns>,
     bindings: Bindings,
     recovery: RecoveryState,
+    dormitory: Dormitory,
     boot: String,
 }
 
@@ -27,6 +29,7 @@ impl Durable {
             runs: LiveRuns::new(runs_max),
             bindings: Bindings::default(),
             recovery: RecoveryState::default(),
+            dormitory: Dormitory::default(),
             // Not of the numbers that ids are made of, which the same seed makes the same.
             boot: format!("{:016x}", SplitMix64::new(!seed).bits()),
         }
@@ -66,6 +69,11 @@ impl Runtime {
 
     pub(crate) fn recovery(&self) -> &RecoveryState {
         &self.inner.durable.recovery
+    }
+
+    /// The runs that sleep.
+    pub(crate) fn dormitory(&self) -> &Dormitory {
+        &self.inner.durable.dormitory
     }
 
     /// What this runtime calls itself when it takes a run over.

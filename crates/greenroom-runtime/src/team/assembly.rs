@@ -7,9 +7,11 @@ use greenroom_core::brief::{AgentCard, ToolCard};
 use greenroom_core::recovery::Config;
 use greenroom_core::tool::{Approval, EffectClass, ToolSpec, schema_of};
 
+use super::builder::Missing;
 use super::{Member, prompts};
 use crate::actor::slot::AnySlot;
 use crate::agents::turn::{SearchArguments, ToolRoute};
+use crate::runtime::error::StartError;
 
 /// The tool by which research agents reach the retrieval agent.
 pub(super) const SEARCH: &str = "search";
@@ -24,6 +26,20 @@ pub(super) struct Assembly {
     /// What research agents are told of their tools.
     pub(super) specs: Vec<ToolSpec>,
     pub(super) approvals: BTreeMap<String, Approval>,
+}
+
+impl Assembly {
+    /// Makes calls of these tools wait for a person, whatever the tools say. All of them must be there.
+    pub(super) fn require(
+        &mut self,
+        approvals: &BTreeMap<String, Approval>,
+    ) -> Result<(), StartError> {
+        if let Some(tool) = approvals.keys().find(|tool| !self.routes.contains_key(*tool)) {
+            return Err(StartError::new("approvals", Missing::Tool(tool.clone())));
+        }
+        self.approvals.extend(approvals.clone());
+        Ok(())
+    }
 }
 
 pub(super) fn card(role: &str, description: String) -> AgentCard {

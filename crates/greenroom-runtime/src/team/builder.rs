@@ -19,7 +19,7 @@ use greenroom_core::recovery::{Config, Owner};
 use greenroom_core::retriever::Retriever;
 use greenroom_core::router::{ANSWER, PLAN, Plan, RouterSpec};
 use greenroom_core::supervision::{AdminError, ChildSpec};
-use greenroom_core::tool::{DynTool, ToolSpec};
+use greenroom_core::tool::{Approval, DynTool, ToolSpec};
 
 use super::assembly::{Assembly, SEARCH, card, describe, search_spec, tool_card};
 use super::{Crew, Member, Seat, Team};
@@ -54,6 +54,8 @@ pub struct TeamBuilder {
     timeouts: Timeouts,
     limits: TurnLimits,
     in_doubt: InDoubt,
+    approvals: BTreeMap<String, Approval>,
+    config: Config,
 }
 
 impl TeamBuilder {
@@ -69,6 +71,8 @@ impl TeamBuilder {
             timeouts: Timeouts::default(),
             limits: TurnLimits::default(),
             in_doubt: InDoubt::default(),
+            approvals: BTreeMap::new(),
+            config: Config::new(),
         }
     }
 
@@ -166,6 +170,20 @@ impl TeamBuilder {
         self
     }
 
+    /// Which calls of a tool need a person's approval, whatever the tool itself says; `search` is a tool as
+    /// well. A name that no tool has is an error of [`TeamBuilder::start`].
+    pub fn approval(mut self, tool: impl Into<String>, approval: Approval) -> Self {
+        self.approvals.insert(tool.into(), approval);
+        self
+    }
+
+    /// Adds a part of the application's own to what the team is made of, such as where its documents are. It
+    /// is stored with each run, and a run that is continued with another one says so.
+    pub fn part(mut self, part: impl Into<String>, is: impl Into<String>) -> Self {
+        self.config.name(part, is);
+        self
+    }
+
     /// How long one model call may take, from the request to the last token. Default 5 minutes.
     pub fn model_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.model = timeout;
@@ -224,7 +242,7 @@ impl TeamBuilder {
         toolset: ToolSet,
     ) -> Result<Team, StartError> {
         let mut plan = Assembly::default();
-        let mut config = Config::new();
+        let mut config = self.config.clone();
         for source in &sources {
             config.text(format!("source {}", source.name()), source.description());
         }
@@ -234,6 +252,7 @@ impl TeamBuilder {
         if !toolset.specs().is_empty() {
             self.add_tools(&mut plan, toolset).await?;
         }
+        plan.require(&self.approvals)?;
         let Assembly { mut cards, mut members, residents, routes, specs, approvals } = plan;
         let approvals = Arc::new(approvals);
         let routes = Arc::new(routes);
@@ -311,7 +330,10 @@ impl TeamBuilder {
         let specs = toolset.specs().to_vec();
         // The planner's calls are not journalled one by one. What must not be repeated, or needs a person, is
         // called by agents that have a stream of their own.
-        let is_free = |spec: &&ToolSpec| toolset.get(&spec.name).is_some_and(|t| is_free(&**t));
+        let is_free = |spec: &&ToolSpec| {
+            let asks_nobody = self.approvals.get(&spec.name).is_none_or(Approval::is_none);
+            asks_nobody && toolset.get(&spec.name).is_some_and(|tool| is_free(&**tool))
+        };
         let tools: Vec<_> = specs.iter().filter(is_free).map(tool_card).collect();
         if !tools.is_empty() {
             let description = "Calls a tool.".to_owned();
@@ -357,13 +379,15 @@ impl TeamBuilder {
 
 /// What a team cannot do without.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-enum Missing {
+pub(super) enum Missing {
     #[error("the team has no model; give it one with `.model(…)`")]
     Model,
     #[error("there is no role {0:?} with a model; there are plan, research and answer")]
     Role(String),
     #[error("the role {0:?} is taken")]
     Taken(String),
+    #[error("there is no tool {0:?} whose calls could need approval")]
+    Tool(String),
 }
 
 impl fmt::Debug for TeamBuilder {

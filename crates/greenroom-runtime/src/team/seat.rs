@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use greenroom_core::agent::AgentSpec;
 use greenroom_core::brief::Brief;
-use greenroom_core::ids::{AgentId, TaskId};
+use greenroom_core::ids::{AgentId, StreamId, TaskId};
 use greenroom_core::model::ChatModel;
 use greenroom_core::recovery::Config;
 use greenroom_core::report::{TaskFailure, TaskFailureKind};
@@ -17,7 +17,7 @@ use greenroom_core::supervision::{Backoff, ChildSpec, Intensity, Restart};
 use crate::actor::address::{AgentRef, SendErrorKind};
 use crate::agents::mailbox::internal_mailbox;
 use crate::agents::router::{RouterMessage, RouterSetup};
-use crate::agents::turn::{ReportTo, Timeouts, ToolRoute, TurnAgent, TurnSetup};
+use crate::agents::turn::{ReportTo, Timeouts, ToolRoute, TurnAgent, TurnSetup, Waits};
 use crate::journalled::Known;
 use crate::runtime::tasks::Tasks;
 use crate::supervisor::{AgentStart, OnClosed};
@@ -62,7 +62,7 @@ impl Seat {
         attempt: u32,
         brief: &Brief,
         reply_to: &AgentRef<RouterMessage>,
-    ) -> (AgentId, AgentStart<TurnAgent>) {
+    ) -> (AgentId, StreamId, AgentStart<TurnAgent>) {
         let id = self.agent_id(task, attempt);
         let is_redraft = task.as_str() == ANSWER && attempt > 1;
         let stream_name =
@@ -89,18 +89,21 @@ impl Seat {
             waiting: Arc::from([id.clone()]),
             deadline: None,
             pace: router.shared.pace.clone(),
+            door: Arc::clone(&router.shared.door),
+            waits: Waits::Router(waits(crew.runtime.tasks(), reply_to)),
         });
         let tasks = crew.runtime.tasks().clone();
         let lost = on_lost(&tasks, reply_to, task, attempt);
         let slot = crew.runtime.slot(id.clone(), self.role, internal_mailbox());
-        router.shared.add_turn(setup.stream.clone(), AgentRef::new(Arc::clone(&slot)));
+        let stream = setup.stream.clone();
+        router.shared.add_turn(stream.clone(), AgentRef::new(Arc::clone(&slot)));
         let start = AgentStart {
             slot,
             tasks,
             factory: Arc::new(move || TurnAgent::new(Arc::clone(&setup))),
             on_closed: Some(lost),
         };
-        (id, start)
+        (id, stream, start)
     }
 
     fn agent_id(&self, task: &TaskId, attempt: u32) -> AgentId {
@@ -123,6 +126,12 @@ fn report_to(
         let (task, result) = (task.clone(), result.clone());
         deliver(&tasks, &router, RouterMessage::Settled { task, attempt, result });
     })
+}
+
+/// Tells the router when its agent waits for people.
+fn waits(tasks: &Tasks, router: &AgentRef<RouterMessage>) -> Arc<dyn Fn() + Send + Sync> {
+    let (tasks, router) = (tasks.clone(), router.clone());
+    Arc::new(move || deliver(&tasks, &router, RouterMessage::AgentWaits))
 }
 
 /// Tells the router when its agent is given up.

@@ -250,3 +250,32 @@ fn a_message_is_read_in_the_turn_that_shortening_added() {
     }
     assert_eq!(machine.decide(), [called(3)]);
 }
+
+/// What is under way ends, and no further notes are asked for.
+#[test]
+fn a_pause_asks_for_no_notes_and_loses_nothing() {
+    let model = small_model(5_000, 5);
+    let notes =
+        |request: &ChatRequest, n| if n == 1 { too_long() } else { short_notes(request, n) };
+    let done = run(&model, &notes);
+    let (mut n_held_back, mut n_asking) = (0, 0);
+    for at in 1..done.journal.len() {
+        let mut machine = done.fresh();
+        done.journal[..at].iter().for_each(|event| machine.apply(event));
+        let next = machine.decide();
+        machine.apply(&Event::WorkPaused);
+        let begins = |event: &&Event| {
+            matches!(event, Event::CompactionStarted { .. } | Event::ModelCalled { .. })
+        };
+        assert_eq!(machine.decide().iter().find(begins), None, "after {at} events");
+        n_held_back +=
+            next.iter().filter(|event| matches!(event, Event::CompactionStarted { .. })).count();
+        if matches!(done.journal[at - 1], Event::CompactionStarted { .. }) {
+            n_asking += 1;
+            assert!(!machine.is_waiting_for_people(), "the model is at work");
+        }
+        machine.apply(&Event::WorkResumed);
+        assert_eq!(machine.decide(), next, "after {at} events");
+    }
+    assert_eq!((n_held_back, n_asking), (2, 2), "two requests for notes");
+}

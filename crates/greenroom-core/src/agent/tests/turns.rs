@@ -307,3 +307,40 @@ fn late_duplicate_and_foreign_events_change_nothing() {
     machine.apply(&Event::TaskFinished { result: Err(failure) });
     assert_eq!(format!("{machine:?}"), clean, "a result stays");
 }
+
+/// A call that was made again after a crash may be answered twice. Both answers are paid for, one is used.
+#[test]
+fn a_second_answer_to_a_call_is_paid_for_and_changes_nothing_else() {
+    let usage = Usage { input_tokens: 10, output_tokens: 2, ..Usage::default() };
+    let answer = |text: &str| ChatReply { usage, ..ChatReply::text(text) };
+    let model = |turn, _| {
+        Ok(match turn {
+            1 => ChatReply { usage, ..ChatReply::calls([call("put", json!(1))]) },
+            _ => answer("stored"),
+        })
+    };
+    let done = Simulation::new(spec(), &model).run();
+    let late = Event::ModelReplied { turn: 1, reply: answer("too late") };
+    let first = done.journal.iter().position(|event| matches!(event, Event::ModelReplied { .. }));
+    let first = first.expect("the model replied");
+    for at in first + 1..=done.journal.len() {
+        let mut machine = done.fresh();
+        done.journal[..at].iter().for_each(|event| machine.apply(event));
+        let (before, next, said) = (machine.usage(), machine.decide(), machine.messages().to_vec());
+        machine.apply(&late);
+        if machine.is_done() {
+            assert_eq!(machine.usage(), before, "nothing is told of what comes after the end");
+            continue;
+        }
+        let paid = Usage { input_tokens: 10, output_tokens: 2, ..Usage::default() };
+        let mut both = before;
+        both.add(paid);
+        assert_eq!(machine.usage(), both, "after {at} events");
+        assert_eq!(machine.messages(), said, "after {at} events");
+        let is_end = |event: &Event| matches!(event, Event::TaskFinished { .. });
+        assert!(
+            machine.decide() == next || machine.decide().iter().all(is_end),
+            "after {at} events"
+        );
+    }
+}

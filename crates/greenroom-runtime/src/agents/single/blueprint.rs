@@ -17,13 +17,14 @@ use super::AgentOutcome;
 use crate::actor::address::AgentRef;
 use crate::actor::slot::AnySlot;
 use crate::agents::mailbox::internal_mailbox;
-use crate::agents::turn::{Timeouts, ToolRoute, TurnAgent, TurnMessage, TurnSetup};
+use crate::agents::turn::{Sleeps, Timeouts, ToolRoute, TurnAgent, TurnMessage, TurnSetup, Waits};
 use crate::journalled::Known;
 use crate::recovery::{Resumable, Resuming, Seen};
 use crate::run::RunShared;
 use crate::run::closing::Closer;
 use crate::run::events::Emitter;
-use crate::run::live::{Control, Place};
+use crate::run::live::{Control, LiveRun, Place};
+use crate::run::sleep::Wakes;
 use crate::runtime::Runtime;
 use crate::runtime::error::RunError;
 use crate::supervisor::AgentStart;
@@ -31,7 +32,6 @@ use crate::team::child_of_run;
 
 pub(super) struct Blueprint {
     pub(super) config: Config,
-    pub(super) runtime: Runtime,
     pub(super) spec: Arc<AgentSpec>,
     /// That of the spec, which is too long to be read for every run.
     pub(super) fingerprint: u64,
@@ -54,14 +54,15 @@ impl Blueprint {
 
     /// Begins a run, for which these agents wait: it is journalled first.
     pub(super) async fn begin(
-        &self,
+        self: &Arc<Self>,
+        runtime: &Runtime,
         input: String,
         events: Emitter,
         waiting: Arc<[AgentId]>,
     ) -> Result<Arc<RunShared<AgentOutcome>>, RunError> {
-        let id = self.runtime.new_run_id();
-        let place = self.runtime.admit(id)?;
-        let at = self.runtime.clock().now();
+        let id = runtime.new_run_id();
+        let place = runtime.admit(id)?;
+        let at = runtime.clock().now();
         let deadline = at.after(self.budget.wall_max);
         let agent = self.spec.id.clone();
         let (input, config) = (vec![Message::user(input)], self.fingerprint);
@@ -69,50 +70,44 @@ impl Blueprint {
         let (owner, config, budget) = (self.owner(), self.config.clone(), self.budget);
         let bound = Event::RunBound { owner, config, budget, deadline };
         let begun = Recorded::sequence(0, at, [started, bound]);
-        self.runtime.accept(id, Arc::clone(&begun)).await?;
+        runtime.accept(id, Arc::clone(&begun)).await?;
         let ledger = Ledger::new(self.budget, Usage::default());
         let shared = RunShared::open(place, ledger, events, Goal::TOP_K);
-        self.launch(&shared, deadline, Known::of(begun.to_vec()), waiting).await?;
+        self.launch(runtime, &shared, deadline, Known::of(begun.to_vec()), waiting).await?;
         Ok(shared)
+    }
+
+    /// Starts the actor of a run, as often as it is woken. It does not keep the runtime.
+    fn wakes(
+        self: &Arc<Self>,
+        shared: &Arc<RunShared<AgentOutcome>>,
+        deadline: Timestamp,
+        waiting: Arc<[AgentId]>,
+    ) -> Wakes {
+        let (plan, shared) = (Arc::clone(self), Arc::clone(shared));
+        Arc::new(move |runtime, known| {
+            let (plan, runtime, shared) = (Arc::clone(&plan), runtime.clone(), Arc::clone(&shared));
+            let waiting = Arc::clone(&waiting);
+            Box::pin(async move { plan.launch(&runtime, &shared, deadline, known, waiting).await })
+        })
     }
 
     /// Starts the actor of a run that is in the journal.
     async fn launch(
-        &self,
+        self: &Arc<Self>,
+        runtime: &Runtime,
         shared: &Arc<RunShared<AgentOutcome>>,
         deadline: Timestamp,
         known: Known,
         waiting: Arc<[AgentId]>,
     ) -> Result<(), RunError> {
         let id = shared.id;
-        let report = Arc::clone(shared);
-        let setup = Arc::new(TurnSetup {
-            spec: Arc::clone(&self.spec),
-            fingerprint: self.fingerprint,
-            role: "agent",
-            stream: StreamId::root(id),
-            known,
-            // It is in the stream.
-            input: Vec::new(),
-            model: Arc::clone(&self.model),
-            tools: Arc::clone(&self.tools),
-            journal: self.runtime.journal(),
-            clock: self.runtime.clock(),
-            account: Arc::clone(&shared.account),
-            events: shared.events.clone(),
-            report_to: Arc::new(move |result| report.finish(result.clone())),
-            timeouts: self.timeouts,
-            top_k: shared.top_k,
-            is_answer: true,
-            waiting,
-            deadline: Some(deadline),
-            pace: shared.pace.clone(),
-        });
-        let (closer, over) = (Closer::of(&self.runtime), Arc::clone(shared));
-        let slot = self.runtime.slot(self.spec.id.clone(), "agent", internal_mailbox());
+        let setup = Arc::new(self.setup(runtime, shared, deadline, known, waiting));
+        let (closer, over) = (Closer::of(runtime), Arc::clone(shared));
+        let slot = runtime.slot(self.spec.id.clone(), "agent", internal_mailbox());
         let start = AgentStart {
             slot: Arc::clone(&slot),
-            tasks: self.runtime.tasks().clone(),
+            tasks: runtime.tasks().clone(),
             factory: Arc::new(move || TurnAgent::new(Arc::clone(&setup))),
             on_closed: Some(Arc::new(move |reason| {
                 if !over.begins_to_close() {
@@ -120,8 +115,7 @@ impl Blueprint {
                 }
                 let (kind, why) =
                     (TaskFailureKind::AgentLost, format!("the agent ended: {reason}"));
-                let outcome = Err(TaskFailure::new(kind, why));
-                closer.close(&over, reason, outcome, |result| Event::TaskFinished { result });
+                closer.close(&over, reason, Err(TaskFailure::new(kind, why)));
             })),
         };
         let agent = AgentRef::new(Arc::clone(&slot));
@@ -134,11 +128,55 @@ impl Blueprint {
         });
         shared.add_agent(slot as Arc<dyn AnySlot>);
         let child = child_of_run(AgentId::new(format!("run-{id}")));
-        let started = self.runtime.partition(id).start_child(child, Arc::new(start)).await;
+        let started = runtime.partition(id).start_child(child, Arc::new(start)).await;
         started.map(drop).map_err(|error| {
             shared.abandon();
             RunError::Supervisor(error)
         })
+    }
+
+    fn setup(
+        self: &Arc<Self>,
+        runtime: &Runtime,
+        shared: &Arc<RunShared<AgentOutcome>>,
+        deadline: Timestamp,
+        known: Known,
+        waiting: Arc<[AgentId]>,
+    ) -> TurnSetup {
+        let report = Arc::clone(shared);
+        let sleeps = Sleeps {
+            runtime: runtime.downgrade(),
+            live: Arc::clone(shared) as Arc<dyn LiveRun>,
+            begins: {
+                let shared = Arc::clone(shared);
+                Box::new(move || shared.begins_to_close())
+            },
+            wakes: self.wakes(shared, deadline, Arc::clone(&waiting)),
+        };
+        TurnSetup {
+            spec: Arc::clone(&self.spec),
+            fingerprint: self.fingerprint,
+            role: "agent",
+            stream: StreamId::root(shared.id),
+            known,
+            // It is in the stream.
+            input: Vec::new(),
+            model: Arc::clone(&self.model),
+            tools: Arc::clone(&self.tools),
+            journal: runtime.journal(),
+            clock: runtime.clock(),
+            account: Arc::clone(&shared.account),
+            events: shared.events.clone(),
+            report_to: Arc::new(move |result| report.finish(result.clone())),
+            timeouts: self.timeouts,
+            top_k: shared.top_k,
+            is_answer: true,
+            waiting,
+            deadline: Some(deadline),
+            pace: shared.pace.clone(),
+            door: Arc::clone(&shared.door),
+            waits: Waits::Sleeps(sleeps),
+        }
     }
 }
 
@@ -147,14 +185,10 @@ impl Resumable for Blueprint {
         &self.config
     }
 
-    fn resume(self: Arc<Self>, place: Place, seen: &Seen) -> Resuming {
+    fn resume(self: Arc<Self>, runtime: &Runtime, place: Place, seen: &Seen) -> Resuming {
         let shared = RunShared::reopen(place, &seen.footprint);
-        let (deadline, known) = (seen.footprint.deadline(), seen.root.clone());
-        Box::pin(async move {
-            // Whoever asked for it in another process waits no more.
-            let waiting = self.alone();
-            self.launch(&shared, deadline, known, waiting).await?;
-            Ok(shared.pace.moved.clone())
-        })
+        // Whoever asked for it in another process waits no more.
+        let wakes = self.wakes(&shared, seen.footprint.deadline(), self.alone());
+        runtime.go_on(shared, wakes, seen)
     }
 }

@@ -21,11 +21,25 @@ use crate::actor::address::Reply;
 pub(crate) type Told = Result<(), AnswerRefusal>;
 
 /// Something that a person tells an agent.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Word {
     Answer { answered: PendingCall, decision: Decision, by: String },
     Message { id: String, message: Message },
     Pause(bool),
+}
+
+impl Word {
+    /// What is stored of it.
+    pub(crate) fn into_event(self) -> Event {
+        match self {
+            Self::Answer { answered, decision, by } => {
+                Event::PersonAnswered { call: answered.call, decision, by }
+            }
+            Self::Message { id, message } => Event::MessageDelivered { id, message },
+            Self::Pause(true) => Event::WorkPaused,
+            Self::Pause(false) => Event::WorkResumed,
+        }
+    }
 }
 
 /// The questions that are open, and what is not stored yet of what people said.
@@ -81,7 +95,7 @@ impl TurnAgent {
     /// Takes what a person says. The answer comes once it is stored.
     pub(super) fn hear(&mut self, word: &Word, reply: &Reply<Told>) {
         let (event, message) = match word {
-            Word::Answer { answered, decision, by } => {
+            Word::Answer { answered, decision, .. } => {
                 let asked = self.desk.asked.iter().find(|asked| asked.call == answered.call);
                 let asked = asked.filter(|asked| !self.desk.answering.contains(&asked.call));
                 let now = self.setup.clock.now();
@@ -90,19 +104,14 @@ impl TurnAgent {
                     return;
                 }
                 self.desk.answering.insert(answered.call.clone());
-                let (call, decision) = (answered.call.clone(), decision.clone());
-                (Event::PersonAnswered { call, decision, by: by.clone() }, None)
+                (word.clone().into_event(), None)
             }
             Word::Message { id, .. } if self.journalled.machine.has_message(id) => {
                 let _ = reply.send(Ok(()));
                 return;
             }
-            Word::Message { id, message } => {
-                let event = Event::MessageDelivered { id: id.clone(), message: message.clone() };
-                (event, Some(id.clone()))
-            }
-            Word::Pause(true) => (Event::WorkPaused, None),
-            Word::Pause(false) => (Event::WorkResumed, None),
+            Word::Message { id, .. } => (word.clone().into_event(), Some(id.clone())),
+            Word::Pause(_) => (word.clone().into_event(), None),
         };
         let seq = self.journalled.record(event);
         self.desk.told.push(Due { seq, message, reply: reply.take() });
@@ -135,6 +144,7 @@ impl TurnAgent {
             }
         }
         let Some(last) = batch.last() else { return };
+        self.tell_door();
         let machine = &self.journalled.machine;
         self.desk.notice(machine.is_waiting_for_people(), last.at);
         self.desk.told.retain(|due| {
@@ -145,6 +155,11 @@ impl TurnAgent {
             let _ = due.reply.send(if is_taken { Ok(()) } else { Err(AnswerRefusal::NotPending) });
             false
         });
+    }
+
+    /// When the first open question expires.
+    pub(super) fn first_expiry(&self) -> Option<Timestamp> {
+        self.desk.asked.iter().map(|asked| asked.expires_at).min()
     }
 
     /// The time that the task has left of its own deadline; `None` when it has none, or when the deadline

@@ -1,0 +1,93 @@
+//! The door of a run. Whoever tells its agents something passes it, and whoever puts the run to sleep or wakes
+//! it holds it meanwhile: so nothing is told to an agent that is about to be stopped.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use greenroom_core::ids::StreamId;
+use greenroom_core::recovery::Nap;
+use greenroom_core::time::Timestamp;
+use tokio::sync::{Notify, OwnedMutexGuard};
+
+use crate::runtime::WeakRuntime;
+
+/// Held by whoever is in the door.
+pub(crate) type Passage = OwnedMutexGuard<()>;
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct Door {
+    passage: Arc<tokio::sync::Mutex<()>>,
+    inside: Mutex<Inside>,
+    /// Rung when an agent is there.
+    seated: Notify,
+}
+
+#[derive(Default)]
+struct Inside {
+    /// The agents that do nothing before a person answers, by their streams, with the time at which their
+    /// first question expires.
+    waiting: BTreeMap<StreamId, Timestamp>,
+    asleep: Option<(Nap, WeakRuntime)>,
+}
+
+impl Door {
+    /// Waits for whoever is in the door.
+    pub(crate) async fn pass(&self) -> Passage {
+        Arc::clone(&self.passage).lock_owned().await
+    }
+
+    /// Passes if nobody is in the door.
+    pub(crate) fn try_pass(&self) -> Option<Passage> {
+        Arc::clone(&self.passage).try_lock_owned().ok()
+    }
+
+    /// Notes whether an agent waits for people, and until when.
+    pub(crate) fn waits(&self, stream: &StreamId, until: Option<Timestamp>) {
+        let mut inside = self.lock();
+        match until {
+            Some(until) => inside.waiting.insert(stream.clone(), until),
+            None => inside.waiting.remove(stream),
+        };
+    }
+
+    /// Until when an agent waits for people, if it does.
+    pub(crate) fn waits_until(&self, stream: &StreamId) -> Option<Timestamp> {
+        self.lock().waiting.get(stream).copied()
+    }
+
+    /// Whether any agent waits for people.
+    pub(crate) fn has_waiting(&self) -> bool {
+        !self.lock().waiting.is_empty()
+    }
+
+    /// The run sleeps from here on, in this runtime.
+    pub(crate) fn lie_down(&self, nap: Nap, runtime: WeakRuntime) {
+        self.lock().asleep = Some((nap, runtime));
+    }
+
+    /// The run does not sleep any more, and what its agents wait for they will say again.
+    pub(crate) fn get_up(&self) {
+        *self.lock() = Inside::default();
+    }
+
+    /// How the run sleeps; `None` when it does not.
+    pub(crate) fn nap(&self) -> Option<Nap> {
+        self.lock().asleep.as_ref().map(|(nap, _)| *nap)
+    }
+
+    /// The runtime that the run sleeps in.
+    pub(crate) fn sleeps_in(&self) -> Option<WeakRuntime> {
+        self.lock().asleep.as_ref().map(|(_, runtime)| runtime.clone())
+    }
+
+    /// Rung when an agent has come.
+    pub(crate) fn seated(&self) -> &Notify {
+        &self.seated
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inside> {
+        // Nothing panics while the lock is held.
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

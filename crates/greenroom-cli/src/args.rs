@@ -8,12 +8,14 @@ use clap_complete::Shell;
 use greenroom_core::budget::{Budget, Usd};
 
 mod duration;
+mod keep;
 mod model;
 mod runs;
 
 use duration::duration;
+pub(crate) use keep::KeepArgs;
 pub(crate) use model::ModelArgs;
-pub(crate) use runs::{RunsArgs, RunsCommand};
+pub(crate) use runs::{AnswerArgs, ResumeArgs, RunsArgs, RunsCommand};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,6 +29,7 @@ Exit status:
   2    the command line or the question is wrong
   3    the configuration is wrong: no such corpus, for example
   4    a limit was reached: the deadline or a budget
+  5    the run waits for a person; `greenroom runs approve` answers
   130  interrupted
   141  whoever read the output has gone away";
 
@@ -36,6 +39,7 @@ Examples:
   greenroom ask \"What is 15% of 2,340?\" --corpus docs --deadline 5s
   greenroom ask - --corpus docs notes --json < question.txt
   greenroom ask \"How large is a mailbox?\" --corpus docs --model openai:gpt-5
+  greenroom ask \"How large is a mailbox?\" --corpus docs --approve search
 
 The first Ctrl-C cancels the run and prints what there is; the second one leaves at once.";
 
@@ -145,6 +149,8 @@ pub(crate) struct AskArgs {
     pub(crate) models: ModelArgs,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
+    #[command(flatten)]
+    pub(crate) keep: KeepArgs,
     /// Print one JSON object on standard output instead of text
     #[arg(long)]
     pub(crate) json: bool,
@@ -169,6 +175,8 @@ pub(crate) struct ChatArgs {
     pub(crate) models: ModelArgs,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
+    #[command(flatten)]
+    pub(crate) keep: KeepArgs,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -1,9 +1,12 @@
 //! `greenroom ask`: one question, one answer.
 
+use std::path::Path;
 use std::time::Duration;
 
 use greenroom_core::ids::RunId;
 use greenroom_core::report::Goal;
+use greenroom_core::time::Clock as _;
+use greenroom_runtime::SystemClock;
 
 use crate::args::{AskArgs, Verbosity};
 use crate::config::Config;
@@ -11,64 +14,115 @@ use crate::console::Console;
 use crate::exit::{Exit, Failure};
 use crate::models::Models;
 use crate::question::question;
-use crate::render::{agents, answer, answered_json, failed_json, problem_of, summary};
-use crate::runs::unfinished;
+use crate::render::{
+    agents, answer, answered_json, failed_json, problem_of, summary, waiting_json,
+};
+use crate::runs::{Asked, asked_text, unfinished};
 use crate::session::Session;
-use crate::watch::{Answered, Nobody, follow, watch};
+use crate::watch::{Answered, Followed, Nobody, Waiting, follow, watch};
+
+/// What is to be done.
+enum Work {
+    Ask(Goal),
+    Resume(Resumed),
+}
+
+/// An unfinished run, and how much of its time is left.
+pub(crate) struct Resumed {
+    pub(crate) run: RunId,
+    pub(crate) rest: Duration,
+}
 
 /// Answers a question.
 pub(crate) async fn ask(args: AskArgs, console: &Console) -> Result<Exit, Failure> {
-    let is_json = args.json;
-    let answered = match run(args, console).await {
-        Ok(answered) => answered,
+    let (is_json, store) = (args.json, args.sources().store);
+    match run(args, console).await {
+        Ok(followed) => conclude_followed(&followed, store.as_deref(), is_json, console),
         Err(failure) => {
-            if is_json && let Some(problem) = failure.problem() {
-                console.out(&failed_json(&problem))?;
-            }
-            return Err(failure);
+            told(&failure, is_json, console)?;
+            Err(failure)
         }
-    };
-    if is_json {
-        console.out(&answered_json(&answered))?;
-    } else {
-        console.out(&answer(&answered.outcome, console.on_stdout))?;
     }
-    Ok(conclude(&answered, console))
 }
 
-async fn run(args: AskArgs, console: &Console) -> Result<Answered, Failure> {
+async fn run(args: AskArgs, console: &Console) -> Result<Followed, Failure> {
     let sources = args.sources();
-    let unfinished = match &args.resume {
-        Some(run) => Some(unfinished(sources.store.as_deref(), run).await?),
-        None => None,
+    let work = match (&args.resume, args.question) {
+        (Some(run), _) => Work::Resume(unfinished(sources.store.as_deref(), run).await?),
+        (None, asked) => {
+            let (budget, top_k) = (args.limits.budget(), args.limits.top_k());
+            let question = question(asked.unwrap_or_default())?;
+            Work::Ask(Goal { budget, top_k, ..Goal::new(question) })
+        }
     };
-    let goal = || {
-        let (budget, top_k) = (args.limits.budget(), args.limits.top_k());
-        let question = question(args.question.unwrap_or_default())?;
-        Ok::<_, Failure>(Goal { budget, top_k, ..Goal::new(question) })
-    };
-    let goal = if unfinished.is_none() { Some(goal()?) } else { None };
-    let models = Models::new(&Config::load(&args.models)?)?;
+    let config = Config::load(&args.models)?;
+    let models = Models::new(&config)?;
     models.check(&args.limits.budget())?;
-    let session = Session::start(&sources, models, console).await?;
-    let answered = match (goal, unfinished) {
-        (Some(goal), _) => watch(&session, goal, console, &mut Nobody).await,
-        (None, Some((run, rest))) => resumed(&session, run, rest, console).await,
-        (None, None) => unreachable!("there is a goal unless a run is continued"),
+    let mut keep = config.keep(&args.keep);
+    keep.is_needed |= matches!(work, Work::Resume(_));
+    let session = Session::start(&sources, models, &keep, console).await?;
+    let followed = match work {
+        Work::Ask(goal) => watch(&session, goal, console, &mut Nobody).await,
+        Work::Resume(run) => resumed(&session, run, console).await,
     };
     session.end().await;
-    answered
+    followed
 }
 
 /// Continues a run, with as much of its time as is left.
-async fn resumed(
+pub(crate) async fn resumed(
     session: &Session,
-    run: RunId,
-    rest: Duration,
+    Resumed { run, rest }: Resumed,
     console: &Console,
-) -> Result<Answered, Failure> {
+) -> Result<Followed, Failure> {
     let run = session.resume(run).await?;
     follow(session, run, rest, console, &mut Nobody).await
+}
+
+/// Prints that there was no run, where programs read it.
+pub(crate) fn told(failure: &Failure, is_json: bool, console: &Console) -> Result<(), Failure> {
+    match failure.problem() {
+        Some(problem) if is_json => console.out(&failed_json(&problem)),
+        _ => Ok(()),
+    }
+}
+
+/// Prints what came of a run, or what it waits for, and gives the exit status.
+pub(crate) fn conclude_followed(
+    followed: &Followed,
+    store: Option<&Path>,
+    is_json: bool,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    let answered = match followed {
+        Followed::Answered(answered) => answered,
+        Followed::Waits(waiting) => return conclude_waiting(waiting, store, is_json, console),
+    };
+    if is_json {
+        console.out(&answered_json(answered))?;
+    } else {
+        console.out(&answer(&answered.outcome, console.on_stdout))?;
+    }
+    Ok(conclude(answered, console))
+}
+
+/// Prints what a run waits for, and how it is answered.
+pub(crate) fn conclude_waiting(
+    waiting: &Waiting,
+    store: Option<&Path>,
+    is_json: bool,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    let asked: Vec<_> = waiting.calls.iter().map(|call| Asked::new(call, store)).collect();
+    if is_json {
+        console.out(&waiting_json(waiting.run, &asked))?;
+    } else {
+        console.out(&asked_text(&asked, SystemClock::new().now()))?;
+    }
+    let run = waiting.run.short();
+    console.notice("GR0518", &format!("run {run} waits for a person, and nothing is lost"));
+    console.help(&format!("answer, then `greenroom runs resume {run}` goes on"));
+    Ok(Exit::Waiting)
 }
 
 /// Tells how the run went, and gives the exit status.

@@ -8,7 +8,7 @@ use greenroom_core::brief::Exchange;
 use greenroom_core::report::{Goal, Outcome};
 
 use crate::args::ChatArgs;
-use crate::ask::conclude;
+use crate::ask::{conclude, conclude_waiting};
 use crate::config::Config;
 use crate::console::{Console, Ink, printable};
 use crate::exit::{Exit, Failure};
@@ -17,7 +17,7 @@ use crate::question::checked;
 use crate::render::{answer, count, sources, without_marks};
 use crate::session::Session;
 use crate::signals::Signals;
-use crate::watch::{Nobody, watch};
+use crate::watch::{Followed, Nobody, watch};
 use input::{Input, Line};
 
 /// The most exchanges that a question is asked in the light of.
@@ -35,9 +35,10 @@ Ctrl-C during an answer cancels it.
 
 /// Answers questions until there are no more.
 pub(crate) async fn chat(args: ChatArgs, console: &Console) -> Result<Exit, Failure> {
-    let models = Models::new(&Config::load(&args.models)?)?;
+    let config = Config::load(&args.models)?;
+    let (models, keep) = (Models::new(&config)?, config.keep(&args.keep));
     models.check(&args.limits.budget())?;
-    let session = Session::start(&args.sources(), models, console).await?;
+    let session = Session::start(&args.sources(), models, &keep, console).await?;
     let mut chat = Chat { args, console, conversation: VecDeque::new(), last: None };
     let ended = chat.talk(&session).await;
     session.end().await;
@@ -102,7 +103,15 @@ impl Chat<'_> {
             top_k: self.args.limits.top_k(),
             ..Goal::new(question.clone())
         };
-        let answered = watch(session, goal, self.console, &mut Nobody).await?;
+        let answered = match watch(session, goal, self.console, &mut Nobody).await? {
+            Followed::Answered(answered) => *answered,
+            Followed::Waits(waiting) => {
+                let store = self.args.sources().store;
+                conclude_waiting(&waiting, store.as_deref(), false, self.console)?;
+                self.console.note("this program has the store; leave it first");
+                return Ok(());
+            }
+        };
         let text = answer(&answered.outcome, self.console.on_stdout);
         self.console.out(&text)?;
         conclude(&answered, self.console);

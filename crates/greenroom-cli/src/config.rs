@@ -7,6 +7,7 @@
 //! Keys come from the environment and from `.env` only, and are shown to nobody.
 
 mod file;
+mod keep;
 mod section;
 mod show;
 mod variables;
@@ -18,6 +19,7 @@ use greenroom_models::http::{Settings, Vendor};
 use crate::args::ModelArgs;
 use crate::exit::{Exit, Failure, Problem};
 use file::{File, FileEmbedder};
+pub(crate) use keep::{DURABILITIES, Keep, TOOLS, durability};
 pub(crate) use show::show;
 use variables::Variables;
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use greenroom_core::report::Goal;
 
-use crate::args::{DemoArgs, Sources};
-use crate::ask::conclude;
+use crate::args::{DemoArgs, KeepArgs, Sources};
+use crate::ask::{conclude, conclude_waiting};
 use crate::config::Config;
 use crate::console::{Console, Ink};
 use crate::exit::{Exit, Failure};
@@ -16,7 +16,7 @@ use crate::models::Models;
 use crate::paths;
 use crate::render::{agents, answer};
 use crate::session::Session;
-use crate::watch::watch;
+use crate::watch::{Followed, watch};
 use crash::Crash;
 
 /// Two questions for the documentation and a sum.
@@ -32,7 +32,8 @@ const PACE: Duration = Duration::from_millis(400);
 
 /// Shows a team at work.
 pub(crate) async fn demo(args: DemoArgs, console: &Console) -> Result<Exit, Failure> {
-    let models = Models::new(&Config::load(&args.models)?)?;
+    let config = Config::load(&args.models)?;
+    let (models, keep) = (Models::new(&config)?, config.keep(&KeepArgs::default()));
     let store = args.store.store.or_else(paths::store_dir);
     let corpora =
         if args.corpus.is_empty() { docs::corpus(store.as_deref())? } else { args.corpus };
@@ -46,11 +47,18 @@ pub(crate) async fn demo(args: DemoArgs, console: &Console) -> Result<Exit, Fail
     } else {
         models
     };
-    let session = Session::start(&Sources { corpora, store }, models, console).await?;
+    let sources = Sources { corpora, store };
+    let session = Session::start(&sources, models, &keep, console).await?;
     let mut crash = Crash::default();
-    let answered = watch(&session, Goal::new(QUESTIONS.join(" ")), console, &mut crash).await;
+    let followed = watch(&session, Goal::new(QUESTIONS.join(" ")), console, &mut crash).await;
     session.end().await;
-    let answered = answered?;
+    let answered = match followed? {
+        Followed::Answered(answered) => answered,
+        // The configuration says so, and it holds here as well.
+        Followed::Waits(waiting) => {
+            return conclude_waiting(&waiting, sources.store.as_deref(), false, console);
+        }
+    };
 
     console.out(&format!("{}\n{}\n", section("Agents"), agents(&answered, paint)))?;
     console.out(&format!("{}\n{}\n", section("What happened"), crash.story()))?;

@@ -21,6 +21,8 @@ pub(crate) enum Exit {
     Config = 3,
     /// A limit was reached.
     Limit = 4,
+    /// The run waits for a person.
+    Waiting = 5,
     /// Interrupted: 128 and the number of SIGINT.
     Interrupted = 130,
     /// Nobody reads the output any more: 128 and the number of SIGPIPE.

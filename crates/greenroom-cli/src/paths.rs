@@ -18,6 +18,13 @@ pub(crate) fn config_file() -> Option<PathBuf> {
     Some(config.join("greenroom/config.toml"))
 }
 
+/// Who uses this machine, by name.
+pub(crate) fn user() -> String {
+    let name =
+        ["USER", "LOGNAME"].into_iter().find_map(|name| env::var_os(name)?.into_string().ok());
+    name.filter(|name| !name.is_empty()).unwrap_or_else(|| "somebody".to_owned())
+}
+
 fn store_dir_in(data_home: Option<PathBuf>, home: Option<PathBuf>) -> Option<PathBuf> {
     let data = data_home.or_else(|| home.map(|home| home.join(".local/share")))?;
     Some(data.join("greenroom"))

@@ -9,7 +9,7 @@ mod tree;
 
 pub(crate) use agents::agents;
 pub(crate) use answer::{answer, problem_of, sources, summary, without_marks};
-pub(crate) use json::{answered_json, failed_json, json_line};
+pub(crate) use json::{Used, answered_json, failed_json, json_line, waiting_json};
 pub(crate) use line::{clipped, count, grouped, seconds};
 
 use std::sync::Arc;

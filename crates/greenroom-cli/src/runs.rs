@@ -1,42 +1,57 @@
 //! `greenroom runs`: what the journal holds of runs, and what can be done with it.
 
+mod answer;
+mod asked;
 mod cancel;
 mod fork;
 mod list;
 mod replay;
+mod resume;
 mod stored;
 mod timeline;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use greenroom_core::ids::{RunId, StreamId};
+use greenroom_core::approval::Decision;
+use greenroom_core::ids::StreamId;
 use greenroom_core::journal::{Journal as _, JournalError, JournalErrorKind, RunHead, Runs};
 use greenroom_core::recovery::Footprint;
 use greenroom_core::report::Status;
 use greenroom_core::time::{Clock as _, Timestamp};
 use greenroom_journal::SqliteJournal;
-use greenroom_runtime::SystemClock;
+use greenroom_runtime::{Runtime, SystemClock};
 use serde::Serialize;
 
 use crate::args::{RunsArgs, RunsCommand};
+use crate::ask::Resumed;
 use crate::console::Console;
-use crate::exit::{Exit, Failure, Problem};
+use crate::exit::{Exit, Failure, Problem, chain};
 use crate::paths;
 use crate::render::{count, json_line};
+pub(crate) use asked::{Asked, text as asked_text};
 
 /// Does what was asked of the runs of a store.
 pub(crate) async fn runs(args: RunsArgs, console: &Console) -> Result<Exit, Failure> {
     let RunsArgs { store, json, limit, command } = args;
     let dir = journal_dir(store.as_deref()).ok_or_else(nowhere)?;
     let now = SystemClock::new().now();
+    let place = (dir.as_path(), store.as_deref());
     let text = match command {
+        Some(RunsCommand::Approve(args)) => {
+            answer::answer(place, &args, Decision::Approved, json).await?
+        }
+        Some(RunsCommand::Deny { answer, reason }) => {
+            answer::answer(place, &answer, Decision::Denied { why: reason }, json).await?
+        }
+        Some(RunsCommand::Resume(args)) => {
+            return resume::resume(place, &args, json, console).await;
+        }
         None => list::list(&dir, limit, json, now).await?,
-        Some(RunsCommand::Show { run }) => timeline::show(&dir, &run, json).await?,
+        Some(RunsCommand::Show { run }) => timeline::show(place, &run, json, now).await?,
         Some(RunsCommand::Export { run }) => timeline::export(&dir, &run).await?,
         Some(RunsCommand::Replay { run, to }) => replay::replay(&dir, &run, to, json).await?,
         Some(RunsCommand::Fork { run, at }) => fork::fork(&dir, &run, at, json, now).await?,
-        Some(RunsCommand::Cancel { run }) => cancel::cancel(&dir, &run, json, now).await?,
+        Some(RunsCommand::Cancel { run }) => cancel::cancel(&dir, &run, json).await?,
         Some(RunsCommand::Purge { older_than }) => {
             let age = u64::try_from(older_than.as_millis()).unwrap_or(u64::MAX);
             let before = Timestamp::from_millis(now.as_millis().saturating_sub(age));
@@ -81,11 +96,14 @@ fn owned(dir: &Path) -> Result<SqliteJournal, JournalError> {
     SqliteJournal::open(dir)
 }
 
+/// A runtime over the journal that works on nothing: it tells runs that nobody has at work.
+async fn idle(dir: &Path) -> Result<Runtime, Failure> {
+    let started = Runtime::builder().journal(owned(dir)?).start().await;
+    started.map_err(|error| Problem::new(Exit::Config, "GR0105", chain(&error)).into())
+}
+
 /// An unfinished run by the beginning of its id, or the newest one, and how much of its time is left.
-pub(crate) async fn unfinished(
-    store: Option<&Path>,
-    id: &str,
-) -> Result<(RunId, Duration), Failure> {
+pub(crate) async fn unfinished(store: Option<&Path>, id: &str) -> Result<Resumed, Failure> {
     let dir = journal_dir(store).ok_or_else(nowhere)?;
     let journal = readable(&dir)?;
     let head = if id.is_empty() {
@@ -96,8 +114,8 @@ pub(crate) async fn unfinished(
         find(&dir, &journal, id).await?
     };
     let root = journal.load(&StreamId::root(head.run)).await?;
-    let deadline = Footprint::of_root(&root).deadline();
-    Ok((head.run, deadline.since(SystemClock::new().now())))
+    let rest = Footprint::of_root(&root).time_left(SystemClock::new().now());
+    Ok(Resumed { run: head.run, rest })
 }
 
 /// The one run whose id begins like that.
@@ -130,7 +148,7 @@ impl From<JournalError> for Failure {
     }
 }
 
-fn nowhere() -> Failure {
+pub(crate) fn nowhere() -> Failure {
     let problem = Problem::new(Exit::Config, "GR0502", "there is no place for runs: no home");
     problem.help("name a directory with --store").into()
 }

@@ -1,13 +1,15 @@
 //! A team with its corpus, model and tools, started side by side, ready to be asked.
 
 use std::convert::Infallible;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use greenroom_core::approval::PendingCall;
 use greenroom_core::ids::RunId;
+use greenroom_core::recovery::Config as TeamConfig;
 use greenroom_core::report::Outcome;
-use greenroom_core::tool::DynTool;
+use greenroom_core::tool::{Approval, DynTool};
 use greenroom_journal::{Durability, SqliteJournal, SqliteOptions};
 use greenroom_retrieval::{
     Corpus, CorpusError, CorpusErrorKind, CorpusOptions, IngestReport, Progress, ProgressSnapshot,
@@ -17,12 +19,13 @@ use greenroom_tools::{CalculateTool, DateTool, ReadFileTool};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::args::Sources;
+use crate::config::Keep;
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Problem, chain};
 use crate::models::Models;
 use crate::paths;
 use crate::render::count;
-use crate::runs::journal_dir;
+use crate::runs::{journal_dir, nowhere};
 use crate::signals::Signals;
 
 /// How often the progress of indexing is looked at.
@@ -33,6 +36,12 @@ pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(8);
 
 /// How long an orderly end may take; what is left then ends with the process.
 const END_MAX: Duration = Duration::from_secs(2);
+
+/// The part of a team's configuration that says where it answers from; each has a number.
+const CORPUS: &str = "corpus";
+
+/// The tool that reads files of the corpus.
+const READ_FILE: &str = "read_file";
 
 /// A running team.
 #[derive(Debug)]
@@ -48,11 +57,13 @@ impl Session {
     pub(crate) async fn start(
         sources: &Sources,
         models: Models,
+        keep: &Keep,
         console: &Console,
     ) -> Result<Self, Failure> {
-        let runtime = Runtime::builder().journal(journal(sources, console)).start().await;
+        let journal = journal(sources, keep, console)?;
+        let runtime = Runtime::builder().journal(journal).start().await;
         let runtime = runtime.map_err(|error| not_started(&error))?;
-        match start_team(&runtime, sources, &models, console).await {
+        match start_team(&runtime, sources, &models, keep, console).await {
             Ok((team, corpus)) => Ok(Self { team, models, corpus, runtime }),
             Err(failure) => {
                 end(&runtime).await;
@@ -79,6 +90,12 @@ impl Session {
         (n_searches, why.map(|why| why.message).unwrap_or_default())
     }
 
+    /// The calls of a run that wait for a person.
+    pub(crate) async fn pending(&self, run: RunId) -> Vec<PendingCall> {
+        // What cannot be read now is shown by `runs show` later.
+        self.runtime.pending(run).await.unwrap_or_default()
+    }
+
     /// Everything that runs, as a tree of text.
     pub(crate) async fn tree(&self) -> String {
         self.runtime.tree().await.to_string()
@@ -95,14 +112,30 @@ impl Session {
     }
 }
 
-/// The journal of the store; when it cannot be had, one in memory, and a notice.
-fn journal(sources: &Sources, console: &Console) -> SqliteJournal {
-    let Some(dir) = journal_dir(sources.store.as_deref()) else { return in_memory() };
-    SqliteJournal::open(dir).unwrap_or_else(|error| {
-        let (code, why) = (error.kind.code(), chain(&error));
-        console.notice("GR0511", &format!("what happens is not kept: [{code}] {why}"));
-        in_memory()
-    })
+/// The journal of the store; when it cannot be had and need not be, one in memory, and a notice.
+fn journal(sources: &Sources, keep: &Keep, console: &Console) -> Result<SqliteJournal, Failure> {
+    if keep.durability == Durability::Ephemeral {
+        return if keep.is_needed { Err(not_kept()) } else { Ok(in_memory()) };
+    }
+    let Some(dir) = journal_dir(sources.store.as_deref()) else {
+        return if keep.is_needed { Err(nowhere()) } else { Ok(in_memory()) };
+    };
+    match SqliteOptions::new(dir).durability(keep.durability).open() {
+        Ok(journal) => Ok(journal),
+        Err(error) if keep.is_needed => Err(error.into()),
+        Err(error) => {
+            let (code, why) = (error.kind.code(), chain(&error));
+            console.notice("GR0511", &format!("what happens is not kept: [{code}] {why}"));
+            Ok(in_memory())
+        }
+    }
+}
+
+/// Nobody could answer a run that ends with its process.
+fn not_kept() -> Failure {
+    let message = "a run that waits for a person must be kept, and ephemeral ones are not";
+    let problem = Problem::new(Exit::Config, "GR0416", message);
+    problem.help("choose --durability durable or relaxed, or approve no tools").into()
 }
 
 fn in_memory() -> SqliteJournal {
@@ -119,16 +152,26 @@ async fn start_team(
     runtime: &Runtime,
     sources: &Sources,
     models: &Models,
+    keep: &Keep,
     console: &Console,
 ) -> Result<(Team, Arc<OnceLock<Corpus>>), Failure> {
     let progress = Progress::default();
     let corpus = Arc::new(OnceLock::new());
     let opening = open(sources, models, progress.clone(), Arc::clone(&corpus));
-    let team = models
+    let mut team = models
         .seat(runtime.team())
         .source_when("documents", opening)
-        .tools_when("toolbox", tools(sources.corpora.clone()))
-        .start();
+        .tools_when("toolbox", tools(sources.corpora.clone()));
+    for (n, place) in (1..).zip(&sources.corpora) {
+        team = team.part(format!("{CORPUS} {n}"), absolute(place).to_string_lossy());
+    }
+    for tool in &keep.approve {
+        // Files are read where there is one directory.
+        if tool != READ_FILE || root(&sources.corpora).is_some() {
+            team = team.approval(tool, Approval::always());
+        }
+    }
+    let team = team.start();
     let mut signals = Signals::new();
     let team = tokio::select! {
         team = Box::pin(team) => team.map_err(|error| not_started(&error))?,
@@ -167,12 +210,28 @@ fn open(
 async fn tools(corpora: Vec<PathBuf>) -> Result<Vec<Arc<dyn DynTool>>, Infallible> {
     let date = DateTool::with_clock(Arc::new(SystemClock::new()));
     let mut tools: Vec<Arc<dyn DynTool>> = vec![Arc::new(CalculateTool), Arc::new(date)];
-    if let [root] = corpora.as_slice()
-        && root.is_dir()
-    {
-        tools.push(Arc::new(ReadFileTool::new(root.clone())));
+    if let Some(root) = root(&corpora) {
+        tools.push(Arc::new(ReadFileTool::new(root)));
     }
     Ok(tools)
+}
+
+/// The directory that paths are relative to.
+fn root(corpora: &[PathBuf]) -> Option<&PathBuf> {
+    match corpora {
+        [root] if root.is_dir() => Some(root),
+        _ => None,
+    }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// Where a run answers from, by what its team was made of.
+pub(crate) fn corpora_of(config: &TeamConfig) -> Vec<PathBuf> {
+    let corpora = (1..).map_while(|n: u32| config.get(&format!("{CORPUS} {n}")));
+    corpora.map(PathBuf::from).collect()
 }
 
 /// Shows how far indexing is, until it is dropped. Nothing is shown of what is over at once.

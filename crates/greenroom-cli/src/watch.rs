@@ -5,6 +5,7 @@ mod ending;
 
 use std::time::Duration;
 
+use greenroom_core::approval::PendingCall;
 use greenroom_core::budget::Spent;
 use greenroom_core::ids::RunId;
 use greenroom_core::report::{Goal, Outcome};
@@ -45,6 +46,22 @@ pub(crate) struct Answered {
     pub(crate) advice: Option<String>,
 }
 
+/// A run that waits for people, and sleeps.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) run: RunId,
+    pub(crate) calls: Vec<PendingCall>,
+}
+
+/// How far a run was followed.
+#[derive(Debug)]
+pub(crate) enum Followed {
+    /// To its outcome.
+    Answered(Box<Answered>),
+    /// Until nobody could go on before a person answers.
+    Waits(Waiting),
+}
+
 /// Whoever looks at events besides the screen, and may act on them.
 pub(crate) trait Onlooker {
     /// An event of the run.
@@ -66,7 +83,7 @@ pub(crate) async fn watch(
     goal: Goal,
     console: &Console,
     onlooker: &mut impl Onlooker,
-) -> Result<Answered, Failure> {
+) -> Result<Followed, Failure> {
     let wall_max = goal.budget.wall_max;
     let run = session.team.submit(goal).await.map_err(|error| not_accepted(&error))?;
     follow(session, run, wall_max, console, onlooker).await
@@ -79,8 +96,8 @@ pub(crate) async fn follow(
     wall_max: Duration,
     console: &Console,
     onlooker: &mut impl Onlooker,
-) -> Result<Answered, Failure> {
-    let (n_without, _) = session.without_vectors();
+) -> Result<Followed, Failure> {
+    let before = session.without_vectors();
     let mut signals = Signals::new();
     let mut ending = Ending::new(session);
     let mut screen = Screen::new(console, &session.team.agents());
@@ -105,7 +122,14 @@ pub(crate) async fn follow(
                 }
             },
             () = ending.drained() => {}
-            _ = frames.tick() => screen.tick(),
+            _ = frames.tick() => {
+                screen.tick();
+                if run.asleep_until().is_some() && !ending.has_begun() {
+                    screen.end();
+                    let calls = session.pending(run.id()).await;
+                    return Ok(Followed::Waits(Waiting { run: run.id(), calls }));
+                }
+            }
             () = tokio::time::sleep_until(give_up_at) => {
                 screen.end();
                 return Err(without_outcome());
@@ -115,20 +139,14 @@ pub(crate) async fn follow(
     let outcome = run.outcome().await;
     let duration = begun_at.elapsed();
     screen.end();
-    let (n_searches, why) = session.without_vectors();
-    if n_searches > n_without {
-        console.notice(
-            NoticeCode::QueryNotEmbedded.as_str(),
-            &format!("{} ({})", NoticeCode::QueryNotEmbedded.message(), why),
-        );
-    }
+    tell_of_vectors(session, before.0, console);
     let was_interrupted = ending.is(Signal::Interrupt);
     if ending.left(run.id()).await {
         return Err(left(run.id()));
     }
     let advice = session.models.advice(&outcome).await;
     let spending = run.spending();
-    Ok(Answered {
+    Ok(Followed::Answered(Box::new(Answered {
         run: run.id(),
         is_priced: session.models.are_priced(&spending),
         spending,
@@ -138,7 +156,16 @@ pub(crate) async fn follow(
         run_agents: run.agents(),
         team_agents: session.team.agents(),
         was_interrupted,
-    })
+    })))
+}
+
+/// Tells when searches went by words alone although there are vectors.
+fn tell_of_vectors(session: &Session, n_before: u64, console: &Console) {
+    let (n_searches, why) = session.without_vectors();
+    if n_searches > n_before {
+        let notice = NoticeCode::QueryNotEmbedded;
+        console.notice(notice.as_str(), &format!("{} ({why})", notice.message()));
+    }
 }
 
 fn not_accepted(error: &RunError) -> Failure {

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use greenroom_core::budget::Price;
+use greenroom_journal::Durability;
 use greenroom_models::http::{ModelName, VENDORS, Vendor};
 use toml::de::DeTable;
 
 use super::section::{Section, Source};
-use super::{Role, Setting, mistake};
+use super::{DURABILITIES, Role, Setting, TOOLS, durability, mistake};
 use crate::exit::{Failure, Problem, chain};
 use crate::paths;
 
@@ -31,6 +32,9 @@ pub(crate) struct File {
     pub(super) embedder: FileEmbedder,
     /// By the whole name of a model.
     pub(super) prices: BTreeMap<String, Setting<Price>>,
+    /// The tools whose calls wait for a person.
+    pub(super) approve: Option<Setting<Vec<String>>>,
+    pub(super) durability: Option<Setting<Durability>>,
 }
 
 /// What the file says of the embedder.
@@ -92,6 +96,15 @@ impl File {
         root.table("roles", |roles| file.read_roles(roles))?;
         root.table("providers", |providers| file.read_providers(providers))?;
         root.table("embedder", |section| file.read_embedder(section))?;
+        root.table("tools", |mut tools| {
+            file.approve = tools.choices("approve", &TOOLS)?;
+            tools.end()
+        })?;
+        let names = DURABILITIES.map(|(name, _)| name);
+        file.durability = root.choice("durability", &names)?.map(|setting| Setting {
+            value: durability(&setting.value).unwrap_or_default(),
+            origin: setting.origin,
+        });
         root.each("prices", |model, section| file.read_price(model, section))?;
         root.end()?;
         Ok(file)

@@ -84,6 +84,34 @@ impl<'a> Section<'a> {
         self.value(key, "true or false", |value| value.as_bool())
     }
 
+    /// One of some words.
+    pub(super) fn choice(
+        &mut self,
+        key: &'static str,
+        known: &[&str],
+    ) -> Result<Option<Setting<String>>, Problem> {
+        self.value(key, &format!("one of {}, in quotes", known.join(", ")), |value| {
+            value.as_str().filter(|word| known.contains(word)).map(str::to_owned)
+        })
+    }
+
+    /// A list of some words.
+    pub(super) fn choices(
+        &mut self,
+        key: &'static str,
+        known: &[&str],
+    ) -> Result<Option<Setting<Vec<String>>>, Problem> {
+        let word = |value: &Spanned<DeValue<'_>>| {
+            let word = value.get_ref().as_str().filter(|word| known.contains(word));
+            word.map(str::to_owned)
+        };
+        self.value(
+            key,
+            &format!("a list of some of {}, each in quotes", known.join(", ")),
+            |value| value.as_array()?.iter().map(word).collect(),
+        )
+    }
+
     /// A whole number from 1.
     pub(super) fn count(&mut self, key: &'static str) -> Result<Option<Setting<u64>>, Problem> {
         self.value(key, "a whole number from 1", |value| {

@@ -6,7 +6,7 @@ use greenroom_core::budget::Price;
 use greenroom_models::http::{KeyNeed, ModelName, VENDORS, Vendor, listed_price};
 
 use super::variables::DOT_ENV;
-use super::{Config, Role};
+use super::{Config, DURABILITIES, Role, Setting};
 use crate::args::ModelArgs;
 use crate::console::{Console, Ink, printable};
 use crate::exit::{Exit, Failure};
@@ -41,6 +41,12 @@ fn lines(config: &Config) -> Vec<(String, String, String)> {
     lines.extend(
         tries.map(|tries| ("tries".to_owned(), tries.value.to_string(), tries.origin.to_string())),
     );
+    let Setting { value, origin } = config.durability();
+    let name = DURABILITIES.into_iter().find(|(_, known)| *known == value).map(|(name, _)| name);
+    lines.push(("durability".into(), name.unwrap_or_default().to_owned(), origin.to_string()));
+    lines.extend(config.file.approve.as_ref().map(|Setting { value, origin }| {
+        ("to be approved".to_owned(), value.join(", "), origin.to_string())
+    }));
     let is_told = |vendor: &&Vendor| asked.contains(vendor.name) || config.key(vendor).is_some();
     for vendor in VENDORS.iter().filter(is_told) {
         let url = config.base_url(vendor);

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::problem_of;
 use crate::exit::{Exit, Problem};
+use crate::runs::Asked;
 use crate::watch::Answered;
 
 #[derive(Debug, Serialize)]
@@ -17,12 +18,15 @@ struct Answer<'a> {
     /// Null when there was no run.
     #[serde(serialize_with = "shown")]
     run_id: Option<RunId>,
-    status: Status,
+    /// One of a run's, or `waiting`.
+    status: &'a str,
     answer: &'a str,
     citations: &'a [Citation],
     passages: Vec<Found<'a>>,
     agents: Vec<Agent<'a>>,
     missing: &'a [Gap],
+    /// The calls that wait for a person.
+    pending: &'a [Asked],
     usage: Used,
     models: Vec<Model<'a>>,
     duration_ms: u64,
@@ -58,10 +62,10 @@ struct Model<'a> {
 }
 
 /// What was used, and what it cost in dollars: null when that is not known.
-#[derive(Debug, Serialize)]
-struct Used {
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Used {
     #[serde(flatten)]
-    usage: Usage,
+    pub(crate) usage: Usage,
     cost_usd: Option<f64>,
 }
 
@@ -86,12 +90,13 @@ pub(crate) fn answered_json(answered: &Answered) -> String {
     let problem = problem_of(answered);
     json_line(&Answer {
         run_id: Some(answered.run),
-        status: outcome.status,
+        status: &outcome.status.to_string(),
         answer: &outcome.answer,
         citations: &outcome.citations,
         passages: best_first(&outcome.passages),
         agents: run_agents.iter().chain(team_agents).map(agent).collect(),
         missing: &outcome.missing,
+        pending: &[],
         usage: outcome.usage.into(),
         models: models(spending),
         duration_ms: u64::try_from(answered.duration.as_millis()).unwrap_or(u64::MAX),
@@ -101,22 +106,33 @@ pub(crate) fn answered_json(answered: &Answered) -> String {
 
 /// Why there was no run, on one line.
 pub(crate) fn failed_json(problem: &Problem) -> String {
-    json_line(&Answer {
+    let status = match problem.exit {
+        Exit::Interrupted | Exit::Terminated => Status::Cancelled,
+        _ => Status::Failed,
+    };
+    json_line(&Answer { error: Some(error(problem)), ..nothing(&status.to_string()) })
+}
+
+/// What a run waits for, on one line.
+pub(crate) fn waiting_json(run: RunId, pending: &[Asked]) -> String {
+    json_line(&Answer { run_id: Some(run), pending, ..nothing("waiting") })
+}
+
+fn nothing(status: &str) -> Answer<'_> {
+    Answer {
         run_id: None,
-        status: match problem.exit {
-            Exit::Interrupted | Exit::Terminated => Status::Cancelled,
-            _ => Status::Failed,
-        },
+        status,
         answer: "",
         citations: &[],
         passages: Vec::new(),
         agents: Vec::new(),
         missing: &[],
-        usage: Usage::default().into(),
+        pending: &[],
+        usage: Used::default(),
         models: Vec::new(),
         duration_ms: 0,
-        error: Some(error(problem)),
-    })
+        error: None,
+    }
 }
 
 /// A value as JSON on one line.

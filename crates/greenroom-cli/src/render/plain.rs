@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use greenroom_core::redact::redact;
 use greenroom_runtime::RunEvent;
 use tokio::time::Instant;
 
@@ -59,6 +60,9 @@ fn line(event: &RunEvent, residents: &[Arc<str>], is_verbose: bool) -> Option<St
         }
         RunEvent::TaskReported { task } if is_verbose => format!("task {task} reported"),
         RunEvent::TaskFailed { task, why } => format!("task {task} failed: {why}"),
+        RunEvent::PersonAsked { pending } => {
+            format!("waits for a person: {}", redact(&pending.shown()))
+        }
         RunEvent::Finished { status } => format!("run {status}"),
         RunEvent::Missed { n_events } => format!("{} not shown", count(*n_events, "event")),
         _ => return None,

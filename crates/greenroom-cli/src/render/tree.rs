@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use greenroom_core::ids::{AgentId, TaskId};
+use greenroom_core::redact::redact;
 use greenroom_runtime::RunEvent;
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
@@ -80,6 +81,10 @@ impl Tree {
                 self.reported(task);
                 let line = format!("task {task} failed: {why}");
                 self.above(self.palette.paint(Ink::Red, printable(&line)).as_ref());
+            }
+            RunEvent::PersonAsked { pending } => {
+                let line = format!("waits for a person: {}", redact(&pending.shown()));
+                self.above(self.palette.paint(Ink::Yellow, printable(&line)).as_ref());
             }
             RunEvent::TextDelta { is_answer: true, text, .. } => self.write(text),
             RunEvent::TextReset { .. } => {

@@ -17,7 +17,7 @@ use super::stored::{Entry, Stored};
 use super::timeline::what;
 use crate::console::printable;
 use crate::exit::{Exit, Failure, Problem};
-use crate::render::{clipped, count, json_line};
+use crate::render::{Used, clipped, count, json_line};
 
 /// The most that is told of a message, in characters.
 const MESSAGE_CHARS_MAX: usize = 100;
@@ -33,7 +33,7 @@ struct State<'a> {
     status: Option<Status>,
     tasks: BTreeMap<&'a TaskId, TaskState<'a>>,
     agents: BTreeMap<&'a str, AgentState>,
-    usage: Usage,
+    usage: Used,
     answer: Option<&'a str>,
 }
 
@@ -90,13 +90,14 @@ fn fold<'a>(run: &'a Stored, events: &[Entry<'a>], n_events: usize) -> State<'a>
         status: None,
         tasks: BTreeMap::new(),
         agents: BTreeMap::new(),
-        usage: Usage::default(),
+        usage: Used::default(),
         answer: None,
     };
+    let mut spent = Usage::default();
     let mut machines: BTreeMap<&StreamId, agent::Machine> = BTreeMap::new();
     for &Entry { stream, recorded } in events {
         let event = &recorded.event;
-        state.usage.add(event.spent());
+        spent.add(event.spent());
         state.root(event);
         if stream.path().is_empty() {
             state.status = event.status().or(state.status);
@@ -114,6 +115,7 @@ fn fold<'a>(run: &'a Stored, events: &[Entry<'a>], n_events: usize) -> State<'a>
         let agent = state.agents.entry(stream.path()).or_insert_with(AgentState::new);
         (agent.is_done, agent.messages) = (machine.is_done(), machine.messages().to_vec());
     }
+    state.usage = spent.into();
     state
 }
 
@@ -158,7 +160,7 @@ impl AgentState {
 
 fn text(state: &State<'_>, last: &Entry<'_>) -> String {
     let line = |text: &str| clipped(&printable(text), MESSAGE_CHARS_MAX);
-    let status = super::state(state.status);
+    let (status, usage) = (super::state(state.status), state.usage.usage);
     let mut out = format!("{}  {status}\n{}\n\n", state.run, line(state.question));
     out += &format!(
         "after event {} of {}: {}\n",
@@ -168,9 +170,9 @@ fn text(state: &State<'_>, last: &Entry<'_>) -> String {
     );
     out += &format!(
         "{} · {} · {}\n",
-        count(state.usage.model_calls, "model call"),
-        count(state.usage.tool_calls, "tool call"),
-        count(state.usage.tokens(), "token"),
+        count(usage.model_calls, "model call"),
+        count(usage.tool_calls, "tool call"),
+        count(usage.tokens(), "token"),
     );
     for (task, TaskState { to, question, attempt, state }) in &state.tasks {
         out += &format!("\ntask {task}: {state}, {to}, attempt {attempt}: {}", line(question));

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use greenroom_core::budget::Usage;
+use greenroom_core::approval::{Ask, PendingCall, pending};
+use greenroom_core::budget::{Usage, Usd};
 use greenroom_core::ids::StreamId;
 use greenroom_core::journal::{Event, Journal as _, JournalError, Recorded, RunHead};
 use greenroom_core::message::Message;
@@ -74,6 +75,55 @@ impl Stored {
             _ => None,
         });
         questions.next().unwrap_or_default()
+    }
+
+    /// The events of the root stream.
+    pub(super) fn root(&self) -> &[Recorded] {
+        let root = StreamId::root(self.head.run);
+        let found = self.streams.iter().find(|(stream, _)| *stream == root);
+        found.map_or(&[], |(_, events)| events.as_slice())
+    }
+
+    /// The calls that wait for a person, unless the run is over.
+    pub(super) fn pending(&self) -> Vec<PendingCall> {
+        if self.head.status.is_some() {
+            return Vec::new();
+        }
+        self.streams.iter().flat_map(|(stream, events)| pending(stream, events)).collect()
+    }
+
+    /// The tools about which people were asked.
+    pub(super) fn approved_tools(&self) -> impl Iterator<Item = String> {
+        let events = self.streams.iter().flat_map(|(_, events)| events);
+        events.filter_map(|recorded| match &recorded.event {
+            Event::PersonAsked { tool, ask: Ask::Approval, .. } => Some(tool.clone()),
+            _ => None,
+        })
+    }
+
+    /// How far the run is, in a word.
+    pub(super) fn state(&self) -> String {
+        match self.head.status {
+            None if !self.pending().is_empty() => "waiting".to_owned(),
+            status => super::state(status),
+        }
+    }
+
+    /// What the models cost: `None` when no price is known, and whether all are.
+    pub(super) fn cost(&self) -> (Option<Usd>, bool) {
+        let events = self.streams.iter().flat_map(|(_, events)| events);
+        let replies = events.filter_map(|recorded| match &recorded.event {
+            Event::ModelReplied { reply, .. }
+            | Event::CompactionFinished { result: Ok(reply), .. } => Some(reply.usage.cost),
+            _ => None,
+        });
+        replies.fold((None, true), |(sum, is_known), cost| {
+            let sum = match (sum, cost) {
+                (Some(sum), Some(cost)) => Some(Usd::plus(sum, cost)),
+                (sum, cost) => sum.or(cost),
+            };
+            (sum, is_known && cost.is_some())
+        })
     }
 
     /// What it has cost.

@@ -2,11 +2,14 @@
 
 use std::path::Path;
 
+use greenroom_core::approval::{Ask, Decision};
 use greenroom_core::journal::Event;
 use greenroom_core::message::ToolOutcome;
+use greenroom_core::time::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::asked::{Asked, text as asked_text};
 use super::stored::{Entry, Stored};
 use crate::console::printable;
 use crate::exit::Failure;
@@ -29,6 +32,8 @@ struct Shown<'a> {
     run: String,
     question: &'a str,
     state: String,
+    /// The calls that wait for a person.
+    pending: Vec<Asked>,
     events: Vec<Line<'a>>,
 }
 
@@ -46,12 +51,19 @@ impl Stored {
 }
 
 /// The events of a run as text, one on each line with its number, or as one JSON object.
-pub(super) async fn show(dir: &Path, id: &str, json: bool) -> Result<String, Failure> {
+pub(super) async fn show(
+    (dir, store): (&Path, Option<&Path>),
+    id: &str,
+    json: bool,
+    now: Timestamp,
+) -> Result<String, Failure> {
     let run = Stored::find(dir, id).await?;
-    let state = super::state(run.head.status);
+    let state = run.state();
+    let pending: Vec<_> = run.pending().iter().map(|call| Asked::new(call, store)).collect();
     if json {
         let (question, events) = (run.question(), run.lines());
-        return Ok(json_line(&Shown { run: run.head.run.to_string(), question, state, events }));
+        let run = run.head.run.to_string();
+        return Ok(json_line(&Shown { run, question, state, pending, events }));
     }
     let question = clipped(&printable(run.question()), WHAT_CHARS_MAX);
     let mut text = format!("{}  {state}\n{question}\n\n", run.head.run);
@@ -59,6 +71,10 @@ pub(super) async fn show(dir: &Path, id: &str, json: bool) -> Result<String, Fai
         let after = seconds(recorded.at.since(run.head.started_at));
         let what = clipped(&printable(&what(&recorded.event)), WHAT_CHARS_MAX);
         text.push_str(&format!("{n:>4}  {after:>9}  {:<12}  {what}\n", stream.path()));
+    }
+    if !pending.is_empty() {
+        text.push('\n');
+        text.push_str(&asked_text(&pending, now));
     }
     Ok(text)
 }
@@ -102,6 +118,18 @@ pub(super) fn what(event: &Event) -> String {
         Event::ToolFinished { call, outcome: ToolOutcome::Error(error) } => {
             format!("call {call} failed: {error}")
         }
+        Event::PersonAsked { call, tool, arguments, ask, .. } => {
+            let ask = if *ask == Ask::Approval { "may it be made" } else { "it is in doubt" };
+            format!("a person is asked of call {call}, {ask}: {tool} {arguments}")
+        }
+        Event::PersonAnswered { call, decision, by } => match decision {
+            Decision::Approved => format!("call {call} approved by {by}"),
+            Decision::Denied { why } => format!("call {call} denied by {by}: {why}"),
+            Decision::Expired => format!("nobody answered in time of call {call}"),
+            _ => format!("{by} says what came of call {call}"),
+        },
+        Event::RunAsleep { .. } => "the run waits for people, and sleeps".to_owned(),
+        Event::RunAwake { slept } => format!("the run goes on after {}", seconds(*slept)),
         Event::LimitReached { limit } => format!("{limit} reached"),
         Event::TaskFinished { result: Ok(report) } => format!("done: {}", report.text),
         Event::TaskFinished { result: Err(failure) } => format!("failed: {failure}"),

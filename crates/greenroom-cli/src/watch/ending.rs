@@ -33,6 +33,11 @@ impl<'a> Ending<'a> {
         self.asked == Some(signal)
     }
 
+    /// Whether somebody has asked.
+    pub(super) fn has_begun(&self) -> bool {
+        self.asked.is_some()
+    }
+
     /// Does what a signal asks, and tells how long that may take; `None` for a second one, whose sender has
     /// no patience left.
     pub(super) fn begin(

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
+mod approvals;
 mod canary;
 mod embedder;
 mod models;
@@ -156,6 +157,7 @@ fn json_is_one_object_with_every_key() {
         "passages",
         "agents",
         "missing",
+        "pending",
         "usage",
         "models",
         "duration_ms",
@@ -203,7 +205,7 @@ fn json_is_one_object_when_there_is_no_run_either() {
     assert_eq!((&json["status"], &json["run_id"]), (&"failed".into(), &Value::Null));
     assert_eq!(json["error"]["code"], "GR0201");
     assert!(json["error"]["message"].as_str().is_some_and(|text| text.contains("nowhere")));
-    assert_eq!(json.as_object().map(serde_json::Map::len), Some(11));
+    assert_eq!(json.as_object().map(serde_json::Map::len), Some(12));
 }
 
 #[test]

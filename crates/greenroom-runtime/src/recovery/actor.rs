@@ -26,7 +26,7 @@ pub(crate) enum RecoveryMessage {
     /// There may be something to do before the next round is due.
     Look,
     Listed(Result<Result<Vec<RunHead>, JournalError>, EffectError>),
-    Looked(RunId, Result<Result<Seen, JournalError>, EffectError>),
+    Looked(RunId, Box<Result<Result<Seen, JournalError>, EffectError>>),
     Started(RunId, Result<Result<CancellationToken, RunError>, EffectError>),
     /// A run on trial is watched no more: it has got further, has ended, or has had its time.
     Acquitted(RunId),
@@ -133,7 +133,7 @@ impl Recovery {
             Next::Look(run) => {
                 let journal = runtime.journal();
                 let looked = async move { look(&*journal, run).await };
-                let message = move |looked| RecoveryMessage::Looked(run, looked);
+                let message = move |looked| RecoveryMessage::Looked(run, Box::new(looked));
                 context.shielded("recover", STEP_MAX, looked, message);
             }
             Next::Start(run) => self.start(run, runtime, context),

@@ -78,7 +78,8 @@ pub struct RecoverySpec {
     /// How long a run on its last boot is watched alone before the next of its kind is started. Default
     /// 30 s.
     pub probation: Duration,
-    /// How many runs are looked at and started at the same time. At least 1. Default 64.
+    /// How many runs are looked at and started at the same time. At least 1. Default 256: a
+    /// disk syncs the claims of so many together.
     pub width: usize,
     /// How often the journal is searched for runs that nobody works on. Default 10 s.
     pub interval: Duration,
@@ -90,7 +91,7 @@ impl Default for RecoverySpec {
             boots_max: 3,
             on_change: OnChange::default(),
             probation: Duration::from_secs(30),
-            width: 64,
+            width: 256,
             interval: Duration::from_secs(10),
         }
     }

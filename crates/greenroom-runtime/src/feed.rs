@@ -11,7 +11,7 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use tokio_util::sync::CancellationToken;
 
 /// Facts that wait for the slowest reader before it misses the oldest.
-pub(crate) const BUFFERED_MAX: usize = 1024;
+const BUFFERED_MAX: usize = 1024;
 
 /// What a feed gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,36 +79,26 @@ impl<T: Clone + Send + 'static> Source<T> {
 
     pub(crate) fn read(&self, over: &CancellationToken) -> Feed<T> {
         let sender = self.sender.get_or_init(|| broadcast::Sender::new(BUFFERED_MAX));
-        let facts =
-            facts(sender.subscribe(), over.clone(), Told::Fact, |n_facts| Told::Missed { n_facts });
-        Feed { inner: facts }
+        let state = (sender.subscribe(), over.clone());
+        let facts = futures_util::stream::unfold(state, |(mut receiver, over)| async move {
+            let received = tokio::select! {
+                biased;
+                received = receiver.recv() => received,
+                // What was told before the end has been read by now.
+                () = over.cancelled() => return None,
+            };
+            let told = match received {
+                Ok(fact) => Told::Fact(fact),
+                Err(RecvError::Lagged(n_facts)) => Told::Missed { n_facts },
+                Err(RecvError::Closed) => return None,
+            };
+            Some((told, (receiver, over)))
+        });
+        Feed { inner: Box::pin(facts) }
     }
-}
 
-/// What a receiver gets until everything is over, with what it missed in its place.
-pub(crate) fn facts<T, I>(
-    receiver: broadcast::Receiver<T>,
-    over: CancellationToken,
-    into_item: fn(T) -> I,
-    missed: fn(u64) -> I,
-) -> Pin<Box<dyn Stream<Item = I> + Send>>
-where
-    T: Clone + Send + 'static,
-    I: Send + 'static,
-{
-    let state = (receiver, over);
-    Box::pin(futures_util::stream::unfold(state, move |(mut receiver, over)| async move {
-        let received = tokio::select! {
-            biased;
-            received = receiver.recv() => received,
-            // What was told before the end has been read by now.
-            () = over.cancelled() => return None,
-        };
-        let item = match received {
-            Ok(fact) => into_item(fact),
-            Err(RecvError::Lagged(n_missed)) => missed(n_missed),
-            Err(RecvError::Closed) => return None,
-        };
-        Some((item, (receiver, over)))
-    }))
+    /// Whether somebody reads.
+    pub(crate) fn is_read(&self) -> bool {
+        self.sender.get().is_some_and(|sender| sender.receiver_count() > 0)
+    }
 }

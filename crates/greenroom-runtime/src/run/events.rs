@@ -4,18 +4,19 @@
 //! journal is where nothing is missed.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
+use futures_util::StreamExt as _;
 use greenroom_core::approval::PendingCall;
 use greenroom_core::ids::{AgentId, RunId, TaskId};
 use greenroom_core::report::Status;
 use greenroom_core::supervision::ExitReason;
 use greenroom_core::time::Timestamp;
-use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use crate::feed::{BUFFERED_MAX, facts};
+use crate::feed::{Feed, Source, Told};
 
 /// Something that happened in a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -123,33 +124,33 @@ pub enum RunEvent {
 }
 
 /// Where the agents of a run put its events. Nothing is made or kept when nobody watches.
+///
+/// An event is kept behind a pointer: room for all that may wait is taken at once when somebody watches.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Emitter {
-    sender: Option<broadcast::Sender<RunEvent>>,
+    source: Option<Arc<Source<Arc<RunEvent>>>>,
 }
 
 impl Emitter {
     /// An emitter that can be watched.
     pub(crate) fn watched() -> Self {
-        Self { sender: Some(broadcast::Sender::new(BUFFERED_MAX)) }
+        Self { source: Some(Arc::default()) }
     }
 
     /// Emits an event if somebody watches.
     pub(crate) fn emit(&self, event: impl FnOnce() -> RunEvent) {
-        if let Some(sender) = self.sender.as_ref().filter(|sender| sender.receiver_count() > 0) {
-            // With no reader left there is nobody to tell.
-            let _ = sender.send(event());
+        if let Some(source) = &self.source {
+            source.tell(|| Arc::new(event()));
         }
     }
 
     /// Whether an event would be seen.
     pub(crate) fn is_watched(&self) -> bool {
-        self.sender.as_ref().is_some_and(|sender| sender.receiver_count() > 0)
+        self.source.as_ref().is_some_and(|source| source.is_read())
     }
 
     pub(crate) fn subscribe(&self, over: &CancellationToken) -> Option<RunEvents> {
-        let receiver = self.sender.as_ref()?.subscribe();
-        Some(RunEvents::new(receiver, over.clone()))
+        Some(RunEvents::new(self.source.as_ref()?.read(over)))
     }
 }
 
@@ -159,9 +160,12 @@ pub struct RunEvents {
 }
 
 impl RunEvents {
-    fn new(receiver: broadcast::Receiver<RunEvent>, over: CancellationToken) -> Self {
-        let missed = |n_events| RunEvent::Missed { n_events };
-        Self { inner: facts(receiver, over, std::convert::identity, missed) }
+    fn new(feed: Feed<Arc<RunEvent>>) -> Self {
+        let events = feed.map(|told| match told {
+            Told::Fact(event) => Arc::unwrap_or_clone(event),
+            Told::Missed { n_facts: n_events } => RunEvent::Missed { n_events },
+        });
+        Self { inner: Box::pin(events) }
     }
 
     /// The next event; `None` once the run is over and everything was read.
@@ -170,7 +174,7 @@ impl RunEvents {
     ///
     /// Dropping the future loses no event.
     pub async fn next(&mut self) -> Option<RunEvent> {
-        futures_util::StreamExt::next(&mut self.inner).await
+        self.inner.next().await
     }
 }
 

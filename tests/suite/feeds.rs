@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::future::join;
 use futures_util::stream;
 use greenroom_core::model::{ChatEvent, ChatModel, ChatReply, ChatRequest, ChatStream};
 use greenroom_core::time::Clock as _;
@@ -57,18 +58,19 @@ async fn fi41_a_reader_that_is_too_slow_holds_nothing_up_and_is_told_what_it_mis
     let agent = runtime.agent("clerk").model(Talker::new(N_WORDS)).build().expect("complete");
     let mut run = agent.start("talk").await.expect("accepted");
     let mut quick = run.subscribe().expect("it can be watched");
-    let read = tokio::spawn(async move {
+    let read = async move {
         let mut n_read = 0;
         while let Some(event) = quick.next().await {
             assert!(!matches!(event, RunEvent::Missed { .. }), "the quick one misses nothing");
             n_read += usize::from(matches!(event, RunEvent::TextDelta { .. }));
         }
         n_read
-    });
+    };
     // Nobody reads the events of the handle itself, and the run comes to its end all the same.
-    let report = run.outcome().await.expect("an answer");
+    let (outcome, n_read) = join(run.outcome(), read).await;
+    let report = outcome.expect("an answer");
     assert_eq!(report.text.len(), 5 * N_WORDS);
-    assert_eq!(read.await.expect("no panic"), N_WORDS);
+    assert_eq!(n_read, N_WORDS);
     let (mut n_kept, mut n_missed) = (0_usize, 0);
     let mut is_first = true;
     while let Some(event) = run.next_event().await {

@@ -35,6 +35,7 @@ mod openai_chat;
 mod openai_responses;
 
 pub use embeddings::EmbeddingsWire;
+#[cfg(feature = "http")]
 pub(crate) use failure::is_of_force;
 pub use failure::{Failed, failure};
 pub use shape::OutputStyle;

@@ -85,6 +85,7 @@ pub fn failure(wire: Wire, model: &str, failed: &Failed<'_>) -> ModelError {
 }
 
 /// Whether a request was refused because it makes the model call a tool. No provider has a name for that.
+#[cfg(feature = "http")]
 pub(crate) fn is_of_force(error: &ModelError) -> bool {
     error.kind == ModelErrorKind::InvalidRequest
         && matches!(error.status, Some(400 | 422))

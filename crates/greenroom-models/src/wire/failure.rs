@@ -249,6 +249,8 @@ fn is_of_length(complaint: &Complaint) -> bool {
             "context length exceeded",
             "exceed context limit",
             "exceeds the available context size",
+            "exceeds the context length",
+            "longer than the context length",
         ])
 }
 

@@ -90,6 +90,13 @@ fn the_errors_of_others() {
     check(404, body, Kind::Endpoint, "File Not Found");
     let body = r#"{"error":{"code":400,"message":"the request exceeds the available context size","type":"exceed_context_size_error"}}"#;
     check(400, body, Kind::ContextLength, "available context");
+    // Ollama hands on what its runner says, as a text in its own error.
+    let body = r#"{"error":"{\"error\":{\"code\":400,\"message\":\"request (8889 tokens) exceeds the available context size (4096 tokens), try increasing it\",\"type\":\"exceed_context_size_error\",\"n_prompt_tokens\":8889,\"n_ctx\":4096}}"}"#;
+    check(400, body, Kind::ContextLength, "8889 tokens");
+    let body = r#"{"error":"the prompt is longer than the context length currently available to the model"}"#;
+    check(400, body, Kind::ContextLength, "longer");
+    let body = r#"{"error":"the input length exceeds the context length"}"#;
+    check(400, body, Kind::ContextLength, "input length");
     let body = r#"{"detail":[{"type":"extra_forbidden","loc":["body","seed"],"msg":"Extra inputs are not permitted"}]}"#;
     check(422, body, Kind::InvalidRequest, "Extra inputs");
     let body = r#"{"error":{"message":"Rate limit reached for x. Upgrade at /settings/billing","type":"tokens","code":"rate_limit_exceeded"}}"#;

@@ -16,7 +16,10 @@ pub(in crate::wire) fn encode(model: &str, request: &ChatRequest, quirks: Quirks
     for turn in turns(&request.messages) {
         push(&mut messages, &turn);
     }
-    let mut body = json!({ "model": model, "messages": messages, "stream": true });
+    // By default Ollama cuts what does not fit its context, from the front and without a word. Refused, the
+    // conversation can be shortened by whoever knows what matters in it.
+    let mut body =
+        json!({ "model": model, "messages": messages, "stream": true, "truncate": false });
     let options = &request.options;
     let mut sampling = json!({});
     set(&mut sampling, "temperature", options.temperature);

@@ -64,6 +64,7 @@ fn a_request_is_spelled_as_published() {
     let expect = json!({
         "model": "llama",
         "stream": true,
+        "truncate": false,
         "think": true,
         "options": { "temperature": 0.2, "top_p": 0.9, "seed": 7, "stop": ["END"], "num_predict": 100 },
         "format": { "type": "object", "properties": { "a": { "type": "string" } }, "required": ["a"] },

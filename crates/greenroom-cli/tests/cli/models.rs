@@ -134,6 +134,7 @@ fn the_configuration_is_shown_with_its_origins_and_without_its_keys() {
             "anthropic:claude price unknown ([prices] of the file can say it)",
             "[redacted]#m price unknown ([prices] of the file can say it)",
             "tries 2 (work.toml:1)",
+            "durability durable (default)",
             "openai [redacted] (OPENAI_BASE_URL in .env)",
             "openai key set (from OPENAI_API_KEY)",
             "openai-responses [redacted] (OPENAI_BASE_URL in .env)",

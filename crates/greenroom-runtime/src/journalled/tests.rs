@@ -39,6 +39,7 @@ async fn d5_a_machine_is_read_back_after_every_event() {
     let (journal, stream) = (Arc::new(MemoryJournal::new()), StreamId::root(RunId::from_bits(1)));
     let mut journalled =
         Journalled::new(Secretive::default(), journal, clock, stream, Pace::default());
+    journalled.fold_stored(&[]);
     for n_events in 1..=100 {
         assert!(matches!(journalled.next(), Ok(Next::Wait)));
         assert!(journalled.machine.n_asked.get() > 0, "it was asked");

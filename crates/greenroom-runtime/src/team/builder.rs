@@ -254,8 +254,7 @@ impl TeamBuilder {
         }
         plan.require(&self.approvals)?;
         let Assembly { mut cards, mut members, residents, routes, specs, approvals } = plan;
-        let approvals = Arc::new(approvals);
-        let routes = Arc::new(routes);
+        let (approvals, routes) = (Arc::new(approvals), Arc::new(routes));
         let seat = |role, screen_name, prompt, tools: &[ToolSpec], output| {
             let model = self.role_models.get(role).unwrap_or(&model);
             let spec = AgentSpec {
@@ -284,8 +283,8 @@ impl TeamBuilder {
             if cards.iter().all(|card| card.role != RESEARCH) {
                 cards.push(card(RESEARCH, "Works on a question with the tools.".to_owned()));
             }
-            let research = seat(RESEARCH, RESEARCH, prompts::RESEARCH, &specs, None);
-            members.insert(RESEARCH.into(), research);
+            let agent = seat(RESEARCH, RESEARCH, prompts::RESEARCH, &specs, None);
+            members.insert(RESEARCH.into(), agent);
         }
         describe(&mut config, &members);
         for (card, specialist) in self.specialists {

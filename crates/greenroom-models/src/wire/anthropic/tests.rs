@@ -130,7 +130,8 @@ fn a_request_is_spelled_as_published() {
         "thinking": { "type": "adaptive" },
         "output_config": { "effort": "low", "format": { "type": "json_schema", "schema": schema } },
         "tools": [{ "name": "read", "description": "Reads.", "input_schema": { "type": "object" } }],
-        "tool_choice": { "type": "any", "disable_parallel_tool_use": true },
+        // Asked for a call and to think: a model that thinks is not made to call.
+        "tool_choice": { "type": "auto", "disable_parallel_tool_use": true },
         "messages": [
             { "role": "user", "content": [
                 { "type": "image", "source": { "type": "url", "url": "https://x/a.png" } },

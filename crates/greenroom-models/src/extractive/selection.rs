@@ -22,6 +22,8 @@ const NEARLY_AS_GOOD: f32 = 0.9;
 const UNLINKED: f32 = 0.5;
 /// How much of a question the headings and the lead of a list must cover for it to be the answer.
 const LIST_COVERAGE_MIN: f32 = 0.55;
+/// How good prose must be, compared with the best unit, for no row of a table to be said: a row is no sentence.
+const PROSE_MIN: f32 = 0.7;
 /// How much two units may have in common.
 const OVERLAP_MAX: f32 = 0.6;
 
@@ -135,9 +137,16 @@ pub(super) fn select(corpus: &Corpus, question: &Question, wanted: &Wanted<'_>) 
     let mut linked_matches = matches.clone();
     let mut is_of_kind = false;
     let best_total = ranked.first().map_or(0.0, |(_, score)| score.total);
+    let is_row = |index: usize| corpus.entries[index].unit.kind == UnitKind::Row;
+    let mut prose = ranked.iter().filter(|(index, _)| !is_row(*index));
+    let has_prose = prose.any(|(_, score)| score.total >= PROSE_MIN * best_total);
     while chosen.len() < wanted.n_max {
         let covered = scoring.coverage(&matches);
         let value = |index: usize, score: &Score| {
+            let follows_prose = chosen.first().is_some_and(|&first| !is_row(first));
+            if is_row(index) && (has_prose || follows_prose) {
+                return None;
+            }
             if chosen.is_empty() {
                 return Some((score.total, Link::Close));
             }

@@ -119,3 +119,17 @@ fn the_sentence_that_introduces_steps_says_how() {
         &["To install an Alke:"],
     );
 }
+
+/// A row of a table is no sentence: it is said when no prose says as much, and never behind prose.
+#[test]
+fn a_row_of_a_table_is_said_only_where_no_prose_answers() {
+    let prose = "A message that crashes its actor twice is quarantined.";
+    let table = "| message | what happens |\n|---|---|\n\
+                 | one that crashes its actor | is quarantined; others are handled |\n\
+                 | one that is late | is dropped |";
+    let row = "one that crashes its actor | is quarantined; others are handled";
+    let question = "What happens to a message that crashes its actor?";
+    check(&[prose, table], question, &[prose]);
+    check(&[table, prose], question, &[prose]);
+    check(&[table, "The weather is fine."], question, &[row]);
+}

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use greenroom_core::BoxFuture;
+use greenroom_core::agent;
 use greenroom_core::ids::StreamId;
 use greenroom_core::journal::{Event, Journal, JournalError, Recorded};
 use greenroom_core::time::Clock;
-use greenroom_core::{agent, router};
 
 use crate::actor::effect::EffectError;
 use crate::actor::{Actor, Context, Failure};
@@ -38,22 +38,6 @@ impl Fold for agent::Machine {
     }
 
     fn command(&self, event: &Event) -> Option<agent::Command> {
-        Self::command(self, event)
-    }
-}
-
-impl Fold for router::Machine {
-    type Command = router::Command;
-
-    fn apply(&mut self, event: &Event) {
-        Self::apply(self, event);
-    }
-
-    fn decide(&self) -> Vec<Event> {
-        Self::decide(self)
-    }
-
-    fn command(&self, event: &Event) -> Option<router::Command> {
         Self::command(self, event)
     }
 }

@@ -1,6 +1,7 @@
 //! The router: the shell of the router machine of core. It moves messages and keeps deadlines; it asks no
 //! model and reads no passage.
 
+mod accounted;
 mod answers;
 mod sleep;
 
@@ -30,6 +31,7 @@ use crate::run::events::RunEvent;
 use crate::supervisor::SupervisorRef;
 use crate::team::specialist::TaskDraft;
 use crate::team::{Crew, Member, Seat, child_of_run};
+use accounted::Accounted;
 use answers::{
     brief_question, computed, found, lost, question_of, reported, seated_result, unsuited,
 };
@@ -83,7 +85,7 @@ struct Given {
 /// A run's router. What it knows is in the run's root stream; a restart reads it back.
 pub(crate) struct Router {
     setup: Arc<RouterSetup>,
-    journalled: Journalled<Machine>,
+    journalled: Journalled<Accounted>,
     given: BTreeMap<TaskId, Given>,
     /// Whether it is looked soon whether the run may sleep.
     is_dozing: bool,
@@ -94,6 +96,7 @@ pub(crate) struct Router {
 impl Router {
     pub(crate) fn new(setup: Arc<RouterSetup>) -> Self {
         let machine = Machine::new(Arc::clone(&setup.crew.router));
+        let machine = Accounted { machine, account: Arc::clone(&setup.shared.account) };
         let (journal, clock) = (Arc::clone(&setup.crew.journal), Arc::clone(&setup.crew.clock));
         let (stream, pace) = (setup.stream.clone(), setup.shared.pace.clone());
         let journalled = Journalled::new(machine, journal, clock, stream, pace);
@@ -256,9 +259,9 @@ impl Router {
 }
 
 impl JournalledActor for Router {
-    type Machine = Machine;
+    type Machine = Accounted;
 
-    fn journalled(&mut self) -> &mut Journalled<Machine> {
+    fn journalled(&mut self) -> &mut Journalled<Accounted> {
         &mut self.journalled
     }
 

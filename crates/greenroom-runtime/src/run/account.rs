@@ -77,6 +77,11 @@ impl Account {
         self.lock().spend_tool_call()
     }
 
+    /// What has been spent.
+    pub(crate) fn spent(&self) -> Usage {
+        self.lock().spent()
+    }
+
     /// What each agent has spent on each model.
     pub(crate) fn spending(&self) -> Vec<Spent> {
         self.lock().spending().to_vec()

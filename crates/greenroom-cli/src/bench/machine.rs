@@ -23,12 +23,15 @@ pub(super) fn cpu_time() -> Duration {
 
 /// To the nanosecond, when no thread has finished: threads that have are not in the list.
 fn exact() -> Option<Duration> {
-    let mut nanos = 0_u64;
+    let mut nanos = None;
     for thread in fs::read_dir("/proc/self/task").ok()? {
-        let schedule = fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
-        nanos += schedule.split_whitespace().next()?.parse::<u64>().ok()?;
+        // A thread may end while it is looked at.
+        let Ok(schedule) = fs::read_to_string(thread.ok()?.path().join("schedstat")) else {
+            continue;
+        };
+        *nanos.get_or_insert(0) += schedule.split_whitespace().next()?.parse::<u64>().ok()?;
     }
-    Some(Duration::from_nanos(nanos))
+    nanos.map(Duration::from_nanos)
 }
 
 fn in_ticks() -> Option<Duration> {

@@ -8,7 +8,7 @@ use greenroom_core::model::{ChatReply, FinishReason, ModelError, ModelErrorKind}
 use greenroom_core::report::TaskFailureKind;
 use greenroom_core::tool::{ToolError, ToolErrorKind, tool};
 use greenroom_models::Extractive;
-use greenroom_runtime::RunError;
+use greenroom_runtime::{RunError, RunEvent};
 use greenroom_testkit::{ScriptedModel, ScriptedReply, ScriptedTool};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -34,6 +34,24 @@ async fn the_offline_model_uses_a_tool_and_answers_with_a_value() {
     let agent = runtime.agent("clerk").model(Extractive::new()).tool(add).output::<i64>();
     let agent = agent.build().expect("complete");
     assert_eq!(agent.run("What is 19 plus 23?").await, Ok(42));
+    end(runtime).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_starts_a_run_sees_it_from_its_beginning() {
+    let runtime = runtime().await;
+    let model = ScriptedModel::new([ScriptedReply::text("at once")]);
+    let agent = runtime.agent("clerk").model(model).build().expect("complete");
+    let mut run = agent.start("Well?").await.expect("it starts");
+    let (mut has_started, mut text) = (false, String::new());
+    while let Some(event) = run.next_event().await {
+        match event {
+            RunEvent::AgentStarted { generation: 1, .. } => has_started = text.is_empty(),
+            RunEvent::TextDelta { text: more, .. } => text += &more,
+            _ => {}
+        }
+    }
+    assert_eq!((has_started, text.as_str()), (true, "at once"));
     end(runtime).await;
 }
 

@@ -21,9 +21,8 @@ use serde::de::DeserializeOwned;
 
 use crate::agents::tools::approvals;
 use crate::agents::turn::{Timeouts, ToolRoute};
+use crate::run::Run;
 use crate::run::events::Emitter;
-use crate::run::live::{Control, LiveRun};
-use crate::run::{Run, RunShared};
 use crate::runtime::Runtime;
 use crate::runtime::error::RunError;
 use blueprint::Blueprint;
@@ -182,8 +181,7 @@ impl<T> Agent<T> {
     /// Dropping the future may leave a run behind, which goes on.
     pub async fn start(&self, input: impl Into<String>) -> Result<Run<AgentOutcome>, RunError> {
         let plan = &self.plan;
-        let events = Emitter::watched();
-        Ok(Run::new(plan.begin(&self.runtime, input.into(), events, plan.alone()).await?))
+        plan.begin(&self.runtime, input.into(), Emitter::watched(), plan.alone()).await
     }
 
     /// A run of this agent that is at work, or is over and still in the journal: to wait for its outcome, and
@@ -238,9 +236,9 @@ impl<T: DeserializeOwned> Agent<T> {
     }
 
     async fn run_for(&self, input: String, waiting: Arc<[AgentId]>) -> Result<T, RunError> {
-        let shared = self.plan.begin(&self.runtime, input, Emitter::default(), waiting).await?;
-        let guard = CancelOnDrop { run: Arc::clone(&shared), is_armed: true };
-        let report = shared.outcome().await.map_err(RunError::Failed)?;
+        let run = self.plan.begin(&self.runtime, input, Emitter::default(), waiting).await?;
+        let guard = CancelOnDrop { run, is_armed: true };
+        let report = guard.run.outcome().await.map_err(RunError::Failed)?;
         guard.disarm();
         let value = report.value.unwrap_or(serde_json::Value::String(report.text));
         serde_json::from_value(value).map_err(|error| RunError::Output(error.to_string()))
@@ -248,7 +246,7 @@ impl<T: DeserializeOwned> Agent<T> {
 }
 
 struct CancelOnDrop {
-    run: Arc<RunShared<AgentOutcome>>,
+    run: Run<AgentOutcome>,
     is_armed: bool,
 }
 
@@ -261,7 +259,7 @@ impl CancelOnDrop {
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         if self.is_armed {
-            self.run.control(Control::Cancel);
+            self.run.cancel();
         }
     }
 }

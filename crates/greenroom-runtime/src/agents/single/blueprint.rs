@@ -20,11 +20,11 @@ use crate::agents::mailbox::internal_mailbox;
 use crate::agents::turn::{Sleeps, Timeouts, ToolRoute, TurnAgent, TurnMessage, TurnSetup, Waits};
 use crate::journalled::Known;
 use crate::recovery::{Resumable, Resuming, Seen};
-use crate::run::RunShared;
 use crate::run::closing::Closer;
 use crate::run::events::Emitter;
 use crate::run::live::{Control, LiveRun, Place};
 use crate::run::sleep::Wakes;
+use crate::run::{Run, RunShared};
 use crate::runtime::Runtime;
 use crate::runtime::error::RunError;
 use crate::supervisor::AgentStart;
@@ -52,14 +52,15 @@ impl Blueprint {
         Owner::Agent(self.spec.id.to_string())
     }
 
-    /// Begins a run, for which these agents wait: it is journalled first.
+    /// Begins a run, for which these agents wait: it is journalled first. Its handle is there before its actor, and
+    /// misses nothing.
     pub(super) async fn begin(
         self: &Arc<Self>,
         runtime: &Runtime,
         input: String,
         events: Emitter,
         waiting: Arc<[AgentId]>,
-    ) -> Result<Arc<RunShared<AgentOutcome>>, RunError> {
+    ) -> Result<Run<AgentOutcome>, RunError> {
         let id = runtime.new_run_id();
         let place = runtime.admit(id)?;
         let at = runtime.clock().now();
@@ -73,8 +74,9 @@ impl Blueprint {
         runtime.accept(id, Arc::clone(&begun)).await?;
         let ledger = Ledger::new(self.budget, Usage::default());
         let shared = RunShared::open(place, ledger, events, Goal::TOP_K);
+        let run = Run::new(Arc::clone(&shared));
         self.launch(runtime, &shared, deadline, Known::of(begun.to_vec()), waiting).await?;
-        Ok(shared)
+        Ok(run)
     }
 
     /// Starts the actor of a run, as often as it is woken. It does not keep the runtime.

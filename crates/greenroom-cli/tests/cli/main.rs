@@ -72,10 +72,13 @@ impl World {
     }
 
     fn piped(&self, args: &[&str]) -> Child {
-        let mut command = self.command(args);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.spawn().expect("it can be run")
+        piped(self.command(args))
     }
+}
+
+fn piped(mut command: Command) -> Child {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().expect("it can be run")
 }
 
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use greenroom_testkit::provider::ProviderServer;
 
 use super::models::{asked, team};
-use super::{CAPACITY, Ran, World};
+use super::{CAPACITY, Ran, World, piped};
 
 /// A provider whose first answer comes so late, until somebody has patience no more.
 struct Slow {
@@ -41,10 +41,20 @@ impl Slow {
 fn waiting(world: &World, slow: &Slow, args: &[&str]) -> (Child, BufReader<ChildStderr>) {
     let model = slow.model();
     let args = [&["ask", CAPACITY, "--corpus", "docs", "--model", &model], args].concat();
-    let mut child = world.piped(&args);
+    let mut child = piped(heeding_hangups(&world.command(&args)));
     let mut err = BufReader::new(child.stderr.take().expect("it is piped"));
     until(&mut err, "turn 1");
     (child, err)
+}
+
+/// The same command, which does not inherit that a hangup is ignored: whoever runs the tests may have been started
+/// by `nohup`.
+fn heeding_hangups(command: &Command) -> Command {
+    let mut heeding = Command::new("env");
+    heeding.arg("--default-signal=HUP").arg(command.get_program()).args(command.get_args());
+    heeding.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    heeding.current_dir(command.get_current_dir().expect("it has one"));
+    heeding
 }
 
 fn until(err: &mut BufReader<ChildStderr>, words: &str) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use greenroom_core::BoxFuture;
-use greenroom_core::tool::{DynTool, EffectClass, ToolContext, ToolError, ToolSpec};
+use greenroom_core::tool::{Approval, DynTool, EffectClass, ToolContext, ToolError, ToolSpec};
 use serde_json::{Value, json};
 
 use crate::calls::Calls;
@@ -28,6 +28,7 @@ enum Behaviour {
 pub struct ScriptedTool {
     name: Arc<str>,
     effect: EffectClass,
+    approval: Approval,
     delay: Duration,
     behaviour: Behaviour,
     calls: Calls<(ToolContext, Value)>,
@@ -38,6 +39,7 @@ impl ScriptedTool {
         Self {
             name: name.into(),
             effect: EffectClass::default(),
+            approval: Approval::default(),
             delay: Duration::ZERO,
             behaviour,
             calls: Calls::new(),
@@ -98,6 +100,13 @@ impl ScriptedTool {
         self
     }
 
+    /// Sets which calls wait for a person. Default none.
+    #[must_use]
+    pub fn approval(mut self, approval: Approval) -> Self {
+        self.approval = approval;
+        self
+    }
+
     /// The record of the calls, contexts included; stays valid when the tool is given away.
     #[must_use]
     pub fn calls(&self) -> Calls<(ToolContext, Value)> {
@@ -123,6 +132,10 @@ impl DynTool for ScriptedTool {
             parameters: json!({ "type": "object" }),
             effect: self.effect,
         }
+    }
+
+    fn approval(&self) -> Approval {
+        self.approval.clone()
     }
 
     fn call_json(

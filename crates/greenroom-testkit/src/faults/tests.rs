@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::{FutureExt, StreamExt};
 use greenroom_core::ids::{AgentId, CallId};
 use greenroom_core::model::{ChatEvent, ChatRequest, ModelError, ModelErrorKind};
-use greenroom_core::tool::{ToolContext, ToolError, ToolErrorKind};
+use greenroom_core::tool::{ToolContext, ToolError, ToolErrorKind, tool};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -171,6 +171,17 @@ async fn a_tool_is_struck_before_it_is_called() {
     assert_eq!(call().await, Ok(json!({})), "nothing is left of the plan");
     assert_eq!(calls.n_begun(), 2, "the others never reached the tool");
     plan.assert_every_rule_struck();
+}
+
+/// A tool that may be struck waits for people as it did, and looks its calls up.
+#[tokio::test]
+async fn a_tool_under_a_plan_is_the_same_tool() {
+    let pay = tool("pay", "Pays.", |(): ()| async { Ok(()) });
+    let pay = pay.requires_approval().reconcilable(async |_| Ok(Some(json!("paid"))));
+    let tools = FaultPlan::new(7).tools([Arc::new(pay) as Arc<dyn DynTool>]);
+    assert!(tools[0].approval().is_needed(&json!({})));
+    let context = ToolContext::new(CallId::from("c"), "k");
+    assert_eq!(tools[0].lookup(context).await, Ok(Some(json!("paid"))));
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use greenroom_core::BoxFuture;
 use greenroom_core::fault::Fault;
-use greenroom_core::tool::{DynTool, ToolContext, ToolError, ToolErrorKind, ToolSpec};
+use greenroom_core::tool::{Approval, DynTool, ToolContext, ToolError, ToolErrorKind, ToolSpec};
 use serde_json::Value;
 
 use super::rule::Harm;
@@ -50,6 +50,14 @@ impl fmt::Debug for FaultyTool {
 impl DynTool for FaultyTool {
     fn spec(&self) -> ToolSpec {
         self.tool.spec()
+    }
+
+    fn approval(&self) -> Approval {
+        self.tool.approval()
+    }
+
+    fn lookup(&self, context: ToolContext) -> BoxFuture<'_, Result<Option<Value>, ToolError>> {
+        self.tool.lookup(context)
     }
 
     fn call_json(

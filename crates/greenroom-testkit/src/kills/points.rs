@@ -99,4 +99,8 @@ impl<J: Journal> Journal for PointedJournal<J> {
     fn runs(&self, which: Runs) -> BoxFuture<'static, Result<Vec<RunHead>, JournalError>> {
         self.inner.runs(which)
     }
+
+    fn flush(&self) -> BoxFuture<'static, Result<(), JournalError>> {
+        self.inner.flush()
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use greenroom_core::approval::{Ask, Decision};
 use greenroom_core::budget::Usage;
-use greenroom_core::ids::StreamId;
+use greenroom_core::ids::{RunId, StreamId};
 use greenroom_core::journal::{Event, Recorded};
 use greenroom_core::tool::idempotency_key;
 
@@ -20,17 +20,16 @@ pub(super) fn unreadable(stored: &Stored, violations: &mut Vec<Violation>) {
 }
 
 /// The streams of a run, the root first.
-fn run<'a>(stored: &'a Stored, root: &'a StreamId) -> impl Iterator<Item = &'a Recorded> {
-    let of_run = stored.streams.iter().filter(|(stream, _)| stream.run() == root.run());
+fn run(stored: &Stored, run: RunId) -> impl Iterator<Item = &Recorded> {
+    let of_run = stored.streams.iter().filter(move |(stream, _)| stream.run() == Some(run));
     of_run.flat_map(|(_, events)| events)
 }
 
 /// I6: no more calls were made than the budget allows, and the outcome counts all that was spent.
 pub(super) fn limits(stored: &Stored, violations: &mut Vec<Violation>) {
     for head in &stored.heads {
-        let root = StreamId::root(head.run);
         let (mut spent, mut bounds, mut told) = (Usage::default(), Vec::new(), None);
-        for Recorded { event, .. } in run(stored, &root) {
+        for Recorded { event, .. } in run(stored, head.run) {
             spent.add(event.spent());
             match event {
                 Event::RunBound { budget, .. } => bounds.push(budget),
@@ -68,7 +67,7 @@ pub(super) fn boots(stored: &Stored, violations: &mut Vec<Violation>) {
         let waits = |recorded: &Recorded| {
             matches!(recorded.event, Event::PersonAsked { .. } | Event::WorkPaused)
         };
-        if run(stored, &root).any(waits) {
+        if run(stored, head.run).any(waits) {
             continue;
         }
         let mut before = None;

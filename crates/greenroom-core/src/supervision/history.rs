@@ -69,7 +69,7 @@ impl History {
     ///
     /// # Errors
     ///
-    /// [`serde_json::Error`] when something else is written there.
+    /// [`serde_json::Error`] when the events of another actor are written there. Those of runs say nothing of it.
     pub fn of(events: &[Recorded]) -> Result<Self, serde_json::Error> {
         let mut history = Self::default();
         for recorded in events {

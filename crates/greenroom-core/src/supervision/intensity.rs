@@ -50,29 +50,26 @@ impl Default for Intensity {
 #[derive(Debug, Clone)]
 pub(super) struct Window {
     limit: Intensity,
-    /// Their times, each later by one period than it was: so there is room for those before time began.
-    restarts: VecDeque<Duration>,
+    /// Until when each of them counts.
+    counts_until: VecDeque<Duration>,
 }
 
 impl Window {
     pub(super) fn new(limit: Intensity) -> Self {
-        Self { limit, restarts: VecDeque::new() }
+        Self { limit, counts_until: VecDeque::new() }
     }
 
     /// Counts a restart at `now` and tells whether it is allowed.
     ///
     /// OTP's rule (`add_restart`): a restart that is exactly one period old still counts.
     pub(super) fn admit(&mut self, now: Duration) -> bool {
-        let limit = self.limit;
-        let now = now.saturating_add(limit.period);
-        let is_old = |restart: &Duration| now.saturating_sub(*restart) > limit.period;
-        while self.restarts.front().is_some_and(is_old) {
-            self.restarts.pop_front();
+        while self.counts_until.front().is_some_and(|until| *until < now) {
+            self.counts_until.pop_front();
         }
         if self.is_exceeded() {
             return false;
         }
-        self.restarts.push_back(now);
+        self.counts_until.push_back(now.saturating_add(self.limit.period));
         !self.is_exceeded()
     }
 
@@ -80,25 +77,22 @@ impl Window {
     pub(super) fn recall(&mut self, now: Duration, ago: Duration) {
         let limit = self.limit;
         if ago <= limit.period {
-            self.restarts.push_back(now.saturating_add(limit.period - ago));
+            self.counts_until.push_back(now.saturating_add(limit.period - ago));
         }
-        if self.restarts.len() > limit.restarts_max as usize + 1 {
-            self.restarts.pop_front();
+        if self.counts_until.len() > limit.restarts_max as usize + 1 {
+            self.counts_until.pop_front();
         }
     }
 
     /// Whether the last restart that was counted was one too many.
     pub(super) fn is_exceeded(&self) -> bool {
-        self.restarts.len() > self.limit.restarts_max as usize
+        self.counts_until.len() > self.limit.restarts_max as usize
     }
 
     /// How many restarts would be allowed if they all came at `now`.
     pub(super) fn n_left(&self, now: Duration) -> u32 {
-        let limit = self.limit;
-        let now = now.saturating_add(limit.period);
-        let is_recent = |restart: &&Duration| now.saturating_sub(**restart) <= limit.period;
-        let n_recent = self.restarts.iter().filter(is_recent).count();
-        limit.restarts_max.saturating_sub(u32::try_from(n_recent).unwrap_or(u32::MAX))
+        let n_recent = self.counts_until.iter().filter(|until| **until >= now).count();
+        self.limit.restarts_max.saturating_sub(u32::try_from(n_recent).unwrap_or(u32::MAX))
     }
 }
 
@@ -171,7 +165,7 @@ mod tests {
         let left = [5, 105, 106, 905, 906].map(|now| recalled(&[900, 100]).n_left(at(now)));
         assert_eq!(left, [0, 0, 1, 1, 2]);
         // A limit that was lowered since: the newest are kept.
-        let kept = recalled(&[900, 800, 700, 600, 500]).restarts;
+        let kept = recalled(&[900, 800, 700, 600, 500]).counts_until;
         assert_eq!(kept, [700, 600, 500].map(|ago| at(5 + 1000 - ago)));
         let mut longest = Window::new(Intensity::new(1, Duration::from_secs(u64::MAX)));
         longest.recall(at(5), Duration::from_secs(u64::MAX));
@@ -184,6 +178,6 @@ mod tests {
         for _ in 0..100 {
             window.admit(Duration::ZERO);
         }
-        assert_eq!(window.restarts.len(), 4);
+        assert_eq!(window.counts_until.len(), 4);
     }
 }

@@ -1,11 +1,9 @@
 //! D4: every operation of the disk fails, with an error or for want of room, once or from then on.
 
-use greenroom_core::journal::Journal as _;
-use greenroom_core::journal::Runs;
-use greenroom_testkit::kills::{Invariant, Violation};
+use greenroom_testkit::kills::Violation;
 
 use super::platter::{Loss, Platter};
-use super::script::{Stage, dir, next_boot};
+use super::script::{Stage, dir, wrong_at_boot};
 use super::vfs::{Disk, Failure};
 use crate::Durability;
 
@@ -28,16 +26,8 @@ async fn failing(disk: &Disk, at: u64, failure: Failure) -> Option<Vec<Violation
     let mut platter = Platter::new(false);
     disk.ops().iter().for_each(|op| platter.follow(op));
     for loss in [Loss::Nothing, Loss::All] {
-        match next_boot(&platter.after(loss), Durability::Durable) {
-            (_dir, Ok(journal)) => {
-                found.extend(acknowledged.check(&journal).await);
-                let listed = journal.runs(Runs::Newest(9)).await;
-                found.extend(listed.err().map(|e| Violation::new(Invariant::I5, e.to_string())));
-            }
-            (_dir, Err(error)) => {
-                found.push(Violation::new(Invariant::I5, error.to_string()));
-            }
-        }
+        let files = platter.after(loss);
+        found.extend(wrong_at_boot(&files, Durability::Durable, &acknowledged).await);
     }
     Some(found)
 }

@@ -10,7 +10,7 @@ use greenroom_core::time::Timestamp;
 use greenroom_testkit::kills::{Acknowledged, Invariant, Violation};
 
 use super::platter::{Loss, Platter};
-use super::script::{Stage, appends, dir, next_boot};
+use super::script::{Stage, appends, dir, next_boot, wrong_at_boot};
 use super::vfs::{Disk, Op};
 use crate::Durability;
 use crate::store::Store;
@@ -78,11 +78,7 @@ async fn lose_power(
         }
         for loss in losses(op, i) {
             let when = format!("{loss:?} after operation {i}, {n_answered} answered");
-            let (_dir, journal) = next_boot(&platter.after(loss), durability);
-            let found = match journal {
-                Ok(journal) => known(n_answered).check(&journal).await,
-                Err(error) => vec![Violation::new(Invariant::I5, error.to_string())],
-            };
+            let found = wrong_at_boot(&platter.after(loss), durability, &known(n_answered)).await;
             tally.count(&found, &when);
         }
     }

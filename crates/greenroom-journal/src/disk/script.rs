@@ -9,7 +9,7 @@ use greenroom_core::ids::{RunId, StreamId};
 use greenroom_core::journal::{Event, Journal, JournalError, Recorded, RunHead, Runs};
 use greenroom_core::report::{Outcome, Status};
 use greenroom_core::time::Timestamp;
-use greenroom_testkit::kills::{Acknowledged, Violation};
+use greenroom_testkit::kills::{Acknowledged, Invariant, Violation};
 use tempfile::TempDir;
 
 use super::platter::lay;
@@ -154,4 +154,22 @@ pub(super) fn next_boot(
     std::fs::write(dir.path().join("journal.lock"), format!("1 {mode}\n")).expect("there is room");
     let journal = SqliteJournal::open(dir.path());
     (dir, journal)
+}
+
+/// What the next process finds to be wrong with these files.
+pub(super) async fn wrong_at_boot(
+    files: &BTreeMap<String, Vec<u8>>,
+    durability: Durability,
+    acknowledged: &Acknowledged,
+) -> Vec<Violation> {
+    let broken = |error: JournalError| Violation::new(Invariant::I5, error.to_string());
+    let (_dir, journal) = next_boot(files, durability);
+    match journal {
+        Ok(journal) => {
+            let mut found = acknowledged.check(&journal).await;
+            found.extend(journal.runs(Runs::Newest(9)).await.err().map(broken));
+            found
+        }
+        Err(error) => vec![broken(error)],
+    }
 }

@@ -79,13 +79,11 @@ impl State {
     fn follow(&mut self, command: Command, due: &mut Due) {
         match command {
             Command::Count(counted) => {
-                let stored = self.memory.as_mut().map(|memory| memory.count(counted));
-                self.store(stored);
+                self.store(|memory| memory.count(counted));
             }
             Command::Exit(reason) => {
                 due.exit = Some(reason);
-                let stored = self.memory.as_mut().map(Memory::end);
-                self.store(stored);
+                self.store(Memory::end);
             }
             Command::Keep { key, .. } => {
                 if let Some((id, start)) = due.offered.take() {
@@ -101,8 +99,9 @@ impl State {
     }
 
     /// Waits for the journal, unless it answers at once.
-    fn store(&mut self, stored: Option<BoxFuture<'static, Kept>>) {
-        let (Some(memory), Some(mut stored)) = (&mut self.memory, stored) else { return };
+    fn store(&mut self, what: impl FnOnce(&mut Memory) -> BoxFuture<'static, Kept>) {
+        let Some(memory) = &mut self.memory else { return };
+        let mut stored = what(memory);
         if let Some(kept) = stored.as_mut().now_or_never() {
             return memory.kept(kept);
         }

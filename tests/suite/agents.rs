@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::support::{end, runtime};
+use crate::support::{busy, end, runtime};
 
 #[derive(Deserialize, JsonSchema)]
 struct Add {
@@ -264,9 +264,8 @@ async fn a_crash_gives_a_run_no_more_time() {
 #[tokio::test(start_paused = true)]
 async fn a_crash_does_not_lengthen_the_wait_before_a_retry() {
     let runtime = runtime().await;
-    let busy = ModelError::new(ModelErrorKind::RateLimited, "scripted", "429");
-    let busy = ModelError { retry_after: Some(Duration::from_secs(60)), ..busy };
-    let model = ScriptedModel::new([ScriptedReply::from(busy), ScriptedReply::text("at last")]);
+    let busy = ScriptedReply::from(busy(Duration::from_secs(60)));
+    let model = ScriptedModel::new([busy, ScriptedReply::text("at last")]);
     let calls = model.calls();
     let agent = runtime.agent("patient").model(model).build().expect("complete");
     let started = Instant::now();

@@ -1,20 +1,15 @@
 //! The orderly end of a process: what finishes, what is left at which point, and what the next process makes
 //! of it. Rows DR01 to DR03.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use greenroom_core::BoxFuture;
 use greenroom_core::budget::Budget;
-use greenroom_core::ids::{RunId, StreamId};
-use greenroom_core::journal::{
-    Event, Journal, JournalError, JournalErrorKind, MemoryJournal, Recorded, RunHead, Runs,
-};
-use greenroom_core::model::{ChatReply, ChatRequest, ModelError, ModelErrorKind};
+use greenroom_core::ids::RunId;
+use greenroom_core::journal::{Event, Journal, MemoryJournal, Runs};
+use greenroom_core::model::{ChatReply, ChatRequest};
 use greenroom_core::recovery::RecoverySpec;
 use greenroom_core::report::Status;
-use greenroom_core::tool::{Approval, EffectClass, FnTool, ToolContext, ToolErrorKind, tool_with};
+use greenroom_core::tool::{Approval, EffectClass, ToolErrorKind};
 use greenroom_runtime::{
     Agent, AgentOutcome, DrainReport, HealthState, Run, RunError, Runtime, SystemClock,
 };
@@ -22,7 +17,9 @@ use greenroom_testkit::{ScriptedModel, ScriptedReply, ScriptedTool};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::persistence::{Mood, MoodyJournal};
 use crate::recovery::{call, n_replies, process, recover, runtime, stored, unfinished};
+use crate::support::{Asked, NotedJournal, busy};
 use crate::teams::{ANSWER, QUESTION, calculator, docs, extract};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -252,9 +249,8 @@ fn dr03_health_says_draining_before_anything_is_refused() {
 #[test]
 fn dr01_a_wait_for_a_provider_holds_nothing_up_and_is_continued() {
     let journal = MemoryJournal::new();
-    let busy = ModelError::new(ModelErrorKind::RateLimited, "scripted", "429");
-    let busy = ModelError { retry_after: Some(90 * SECOND), ..busy };
-    let model = ScriptedModel::new([ScriptedReply::from(busy), ScriptedReply::text("at last")]);
+    let busy = ScriptedReply::from(busy(90 * SECOND));
+    let model = ScriptedModel::new([busy, ScriptedReply::text("at last")]);
     let clerk = |runtime: &Runtime| runtime.agent("clerk").model(model.clone()).build();
     let run = process(async {
         let runtime = runtime(journal.clone(), 1, 0).await;
@@ -280,9 +276,8 @@ fn dr01_a_wait_for_a_provider_holds_nothing_up_and_is_continued() {
 #[test]
 fn dr01_a_wait_that_ends_while_runs_are_parked_begins_no_call() {
     let journal = MemoryJournal::new();
-    let busy = ModelError::new(ModelErrorKind::RateLimited, "scripted", "429");
-    let busy = ModelError { retry_after: Some(14 * SECOND), ..busy };
-    let model = ScriptedModel::new([ScriptedReply::from(busy), ScriptedReply::text("at last")]);
+    let busy = ScriptedReply::from(busy(14 * SECOND));
+    let model = ScriptedModel::new([busy, ScriptedReply::text("at last")]);
     // Another run holds the drain up beyond the end of the wait.
     let world = World { journal: journal.clone(), ..World::new(1) };
     process(async {
@@ -304,9 +299,8 @@ fn dr01_a_wait_that_ends_while_runs_are_parked_begins_no_call() {
 #[test]
 fn dr01_a_wait_that_is_asked_for_while_runs_are_parked_is_kept() {
     let journal = MemoryJournal::new();
-    let busy = ModelError::new(ModelErrorKind::RateLimited, "scripted", "429");
-    let busy = ModelError { retry_after: Some(90 * SECOND), ..busy };
-    let replies = [ScriptedReply::from(busy), ScriptedReply::text("at last")];
+    let busy = ScriptedReply::from(busy(90 * SECOND));
+    let replies = [busy, ScriptedReply::text("at last")];
     let model = ScriptedModel::new(replies).latency(4 * SECOND);
     let clerk = |runtime: &Runtime| runtime.agent("clerk").model(model.clone()).build();
     process(async {
@@ -334,7 +328,7 @@ fn dr01_a_run_that_waits_for_a_person_holds_nothing_up() {
     let model = ScriptedModel::answering(|_| ChatReply::calls([call("pay", 1)]));
     process(async {
         let runtime = runtime(journal.clone(), 1, 0).await;
-        let pay = pay().approval(Approval::always());
+        let pay = ScriptedTool::echo("pay").approval(Approval::always());
         let clerk = runtime.agent("clerk").model(model.clone()).tool(pay);
         let run: Run<AgentOutcome> =
             clerk.build().expect("complete").start("go").await.expect("accepted");
@@ -343,19 +337,6 @@ fn dr01_a_run_that_waits_for_a_person_holds_nothing_up() {
         took(span, 10);
         assert_eq!(report.parked, [run.id()]);
     });
-}
-
-type Paid = BoxFuture<'static, Result<serde_json::Value, greenroom_core::tool::ToolError>>;
-
-#[derive(serde::Deserialize, schemars::JsonSchema)]
-struct Payment {
-    n: u64,
-}
-
-fn pay() -> FnTool<Payment, impl Fn(Payment, ToolContext) -> Paid + Send + Sync + 'static> {
-    tool_with("pay", "Pays.", |payment: Payment, _| -> Paid {
-        Box::pin(async move { Ok(serde_json::json!(payment.n)) })
-    })
 }
 
 /// A process that ends takes nothing over from one that has ended.
@@ -384,117 +365,44 @@ fn dr01_whoever_drains_recovers_nothing() {
     assert!(world.finished(run).is_ok());
 }
 
-/// A journal that counts what it is asked for.
-struct Counting {
-    inner: MemoryJournal,
-    n_appends: Arc<AtomicUsize>,
-    /// How many appends there had been when it was flushed.
-    flushed_after: Arc<AtomicUsize>,
-}
-
-impl Journal for Counting {
-    fn append(
-        &self,
-        stream: &StreamId,
-        events: Arc<[Recorded]>,
-    ) -> BoxFuture<'static, Result<(), JournalError>> {
-        self.n_appends.fetch_add(1, Ordering::SeqCst);
-        self.inner.append(stream, events)
-    }
-
-    fn load(&self, stream: &StreamId) -> BoxFuture<'static, Result<Vec<Recorded>, JournalError>> {
-        self.inner.load(stream)
-    }
-
-    fn streams(&self, run: RunId) -> BoxFuture<'static, Result<Vec<StreamId>, JournalError>> {
-        self.inner.streams(run)
-    }
-
-    fn runs(&self, which: Runs) -> BoxFuture<'static, Result<Vec<RunHead>, JournalError>> {
-        self.inner.runs(which)
-    }
-
-    fn flush(&self) -> BoxFuture<'static, Result<(), JournalError>> {
-        self.flushed_after.store(self.n_appends.load(Ordering::SeqCst), Ordering::SeqCst);
-        self.inner.flush()
-    }
-}
-
 #[test]
 fn dr01_the_journal_is_flushed_last() {
     let world = World::new(10);
-    let (n_appends, flushed_after) = (Arc::default(), Arc::default());
+    let journal = NotedJournal::default();
     process(async {
-        let (n_appends, flushed_after) = (Arc::clone(&n_appends), Arc::clone(&flushed_after));
-        let journal = Counting { inner: world.journal.clone(), n_appends, flushed_after };
-        let runtime = runtime(journal, 1, 0).await;
+        let runtime = runtime(journal.clone(), 1, 0).await;
         let _run = world.agent(&runtime).start("go").await.expect("accepted");
         drained(&runtime, 10 * SECOND).await;
     });
-    let count = |counter: &Arc<AtomicUsize>| counter.load(Ordering::SeqCst);
-    assert!(count(&n_appends) > 3, "{n_appends:?}");
-    assert_eq!(count(&flushed_after), count(&n_appends));
-}
-
-/// A journal that refuses to store while it is told to.
-struct Refusing {
-    inner: MemoryJournal,
-    is_full: Arc<AtomicBool>,
-}
-
-impl Journal for Refusing {
-    fn append(
-        &self,
-        stream: &StreamId,
-        events: Arc<[Recorded]>,
-    ) -> BoxFuture<'static, Result<(), JournalError>> {
-        if self.is_full.load(Ordering::SeqCst) {
-            let error = JournalError::new(JournalErrorKind::Full, "no room");
-            return Box::pin(std::future::ready(Err(error)));
-        }
-        self.inner.append(stream, events)
-    }
-
-    fn load(&self, stream: &StreamId) -> BoxFuture<'static, Result<Vec<Recorded>, JournalError>> {
-        self.inner.load(stream)
-    }
-
-    fn streams(&self, run: RunId) -> BoxFuture<'static, Result<Vec<StreamId>, JournalError>> {
-        self.inner.streams(run)
-    }
-
-    fn runs(&self, which: Runs) -> BoxFuture<'static, Result<Vec<RunHead>, JournalError>> {
-        self.inner.runs(which)
-    }
+    let asked = journal.take();
+    let n_appends = asked.iter().filter(|asked| **asked == Asked::Append).count();
+    assert!(n_appends > 3, "{asked:?}");
+    assert_eq!(asked.last(), Some(&Asked::Flush));
 }
 
 /// FI38: nothing is accepted, nothing is begun that was not stored first, and the health is red.
 #[test]
 fn fi38_a_full_disk_stops_what_is_to_begin_and_is_seen() {
     let world = World::new(3);
-    let is_full = Arc::new(AtomicBool::new(false));
+    let journal = MoodyJournal::default();
     process(async {
-        let journal = Refusing { inner: world.journal.clone(), is_full: Arc::clone(&is_full) };
-        let runtime = runtime(journal, 1, 0).await;
+        let runtime = runtime(journal.clone(), 1, 0).await;
         let agent = world.agent(&runtime);
         let run = agent.start("go").await.expect("accepted");
         tokio::time::sleep(SECOND).await;
         assert_eq!(runtime.health().state, HealthState::Ready);
-        is_full.store(true, Ordering::SeqCst);
+        journal.set(Mood::Refusing);
         // The call that is under way ends at 4 s. Its outcome cannot be stored, so the tool is not called.
         tokio::time::sleep(5 * SECOND).await;
         assert_eq!((world.n_calls().1, runtime.health().state), (0, HealthState::Failing));
         let refused = agent.start("go").await.expect_err("it cannot be stored");
         assert_eq!(refused.code(), "GR0505");
-        assert_eq!((runtime.health().n_runs, unfinished_of(&world).await.len()), (1, 1));
-        is_full.store(false, Ordering::SeqCst);
+        let unfinished = journal.runs(Runs::Unfinished).await.expect("memory answers");
+        assert_eq!((runtime.health().n_runs, unfinished.len()), (1, 1));
+        journal.set(Mood::Prompt);
         let _next = agent.start("go").await.expect("there is room again");
         assert_eq!(runtime.health().state, HealthState::Ready);
         drop(run);
         runtime.shutdown().await;
     });
-}
-
-async fn unfinished_of(world: &World) -> Vec<RunHead> {
-    world.journal.runs(Runs::Unfinished).await.expect("memory answers")
 }

@@ -61,20 +61,24 @@ impl Scene {
         self.bury(child)
     }
 
-    /// Starts a process, and waits until it has its store.
-    fn born(&self) -> Child {
-        let witness = self.folder.path().join("witness");
-        let n_noted = || std::fs::metadata(&witness).map_or(0, |file| file.len());
-        let n_before = n_noted();
+    /// Starts a process, and waits until something is so or it has ended.
+    fn spawn_until(&self, is_so: impl Fn() -> bool) -> Child {
         let mut child = self.spawn(None);
         for _ in 0..60_000 {
-            let has_ended = child.try_wait().is_ok_and(|ended| ended.is_some());
-            if n_noted() > n_before || has_ended {
+            if is_so() || child.try_wait().is_ok_and(|ended| ended.is_some()) {
                 break;
             }
             pause(Duration::from_millis(1));
         }
         child
+    }
+
+    /// Starts a process, and waits until it has its store.
+    fn born(&self) -> Child {
+        let witness = self.folder.path().join("witness");
+        let n_noted = || std::fs::metadata(&witness).map_or(0, |file| file.len());
+        let n_before = n_noted();
+        self.spawn_until(|| n_noted() > n_before)
     }
 
     /// Lets a process live for so long, then kills it. Whether it came to its end.
@@ -146,8 +150,8 @@ fn pause(span: Duration) {
     std::thread::sleep(span);
 }
 
-/// A number that was chosen from outside: how many kills a long run makes, or its seed.
-#[expect(clippy::disallowed_methods, reason = "the length of this test is chosen from outside")]
+/// What was said from outside: how many kills a long run makes, its seed, or what a process is started for.
+#[expect(clippy::disallowed_methods, reason = "it is said by the environment")]
 fn told<T: std::str::FromStr>(name: &str) -> Option<T> {
     std::env::var(name).ok().and_then(|told| told.parse().ok())
 }
@@ -240,20 +244,14 @@ fn d2_a_process_is_killed_at_random_times() {
 fn d9_a_process_that_is_stopped_for_a_while_goes_on_where_it_was() {
     let calm = Scene::calm(Workflow::Agent);
     let scene = Scene::new(Workflow::Agent, 40);
-    let mut child = scene.spawn(None);
+    // It has its store, and most of its work before it.
+    let has_begun = || victim::witness(scene.folder.path()).n_accepted() > 0;
+    let mut child = scene.spawn_until(has_begun);
     let id = child.id().to_string();
     let signal = |name: &str| {
         let sent = Command::new("kill").args([name, &id]).status();
         sent.expect("there is a program to send signals").success()
     };
-    // It has its store, and most of its work before it.
-    let has_begun = || victim::witness(scene.folder.path()).n_accepted() > 0;
-    for _ in 0..60_000 {
-        if has_begun() || child.try_wait().is_ok_and(|ended| ended.is_some()) {
-            break;
-        }
-        pause(Duration::from_millis(1));
-    }
     if child.try_wait().is_ok_and(|ended| ended.is_none()) && signal("-STOP") {
         // While it is stopped it owns its store: a second process is refused.
         let second = scene.spawn(None).wait_with_output().expect("it ends");

@@ -459,3 +459,18 @@ fn a_tool_that_can_tell_is_asked_before_the_call_is_made_again() {
         assert!(keys.iter().all(|(context, _)| *context == keys[0].0), "one call has one key");
     }
 }
+
+/// A message for the model is not lost when it comes before the agent has read its stream.
+#[test]
+fn a_message_reaches_an_agent_that_has_just_been_started() {
+    let world = World::new(&[("look", 1)]);
+    process(async {
+        let runtime = runtime(world.journal.clone(), 1, 0).await;
+        let run = world.agent(&runtime).start("go").await.expect("accepted");
+        assert_eq!(runtime.steer(run.id(), "m", "be quick").await, Ok(()));
+        assert_eq!(text(&run).await, "1");
+        runtime.shutdown().await;
+    });
+    let last = world.model.calls().last().expect("the model was asked");
+    assert!(last.messages.contains(&Message::user("be quick")));
+}

@@ -35,6 +35,8 @@ pub(crate) enum Mood {
     Prompt,
     /// It stores at once and says so later.
     Slow(Duration),
+    /// It stores nothing, and never answers.
+    Away,
     /// It refuses.
     Refusing,
     /// It stores, and says that it did not.
@@ -86,6 +88,7 @@ impl Journal for MoodyJournal {
                     stored.await
                 })
             }
+            Mood::Away => Box::pin(std::future::pending()),
             Mood::Refusing => Box::pin(async { refusal }),
             Mood::Lying => {
                 drop(self.inner.append(stream, events));

@@ -13,19 +13,27 @@ use greenroom_core::budget::Budget;
 use greenroom_core::ids::{RunId, StreamId};
 use greenroom_core::journal::{Event, Journal, MemoryJournal, Runs};
 use greenroom_core::message::{Message, ToolCall};
-use greenroom_core::model::{ChatReply, ModelError, ModelErrorKind};
+use greenroom_core::model::ChatReply;
 use greenroom_core::recovery::RecoverySpec;
 use greenroom_core::report::{Status, TaskFailureKind};
 use greenroom_core::time::Timestamp;
-use greenroom_runtime::{Agent, Run, Runtime, SystemClock};
+use greenroom_runtime::{Agent, AgentOutcome, Run, Runtime, SystemClock};
 use greenroom_testkit::{MortalJournal, ScriptedModel, ScriptedReply, ScriptedTool};
 use serde_json::json;
 use tokio::time::Instant;
+
+use crate::support::busy;
 
 /// Runs one process. What `life` leaves behind dies with it.
 pub(crate) fn process<T>(life: impl Future<Output = T>) -> T {
     let mut tokio = tokio::runtime::Builder::new_current_thread();
     tokio.enable_time().start_paused(true).build().expect("a runtime starts").block_on(life)
+}
+
+/// Runs one process in real time.
+pub(crate) fn real<T>(life: impl Future<Output = T>) -> T {
+    let mut tokio = tokio::runtime::Builder::new_current_thread();
+    tokio.enable_all().build().expect("a runtime starts").block_on(life)
 }
 
 /// A runtime of a process, which has its own seed, and whose clock shows so many seconds at first.
@@ -58,7 +66,7 @@ pub(crate) fn n_replies(messages: &[Message]) -> usize {
     messages.iter().filter(|message| matches!(message, Message::Assistant { .. })).count()
 }
 
-async fn attached<T>(agent: &Agent<T>, run: RunId) -> Run<greenroom_runtime::AgentOutcome> {
+async fn attached<T>(agent: &Agent<T>, run: RunId) -> Run<AgentOutcome> {
     agent.attach(run).await.expect("memory answers").expect("the run is known")
 }
 
@@ -66,6 +74,18 @@ async fn attached<T>(agent: &Agent<T>, run: RunId) -> Run<greenroom_runtime::Age
 fn clerk(runtime: &Runtime, model: &ScriptedModel, budget: Budget) -> Agent {
     let agent = runtime.agent("clerk").model(model.clone()).budget(budget);
     agent.tool(ScriptedTool::echo("look")).build().expect("complete")
+}
+
+/// What comes of a run of a clerk's in the next process.
+fn finished(journal: impl Journal, model: &ScriptedModel, run: RunId) -> AgentOutcome {
+    process(async {
+        let runtime = runtime(journal, 2, 1).await;
+        let clerk = clerk(&runtime, model, Budget::default());
+        assert_eq!(recover(&runtime).await, [run]);
+        let outcome = attached(&clerk, run).await.outcome().await;
+        runtime.shutdown().await;
+        outcome
+    })
 }
 
 #[test]
@@ -90,14 +110,7 @@ fn a_run_is_journalled_before_anybody_is_told_that_it_has_begun() {
     });
     assert_eq!(unfinished(&teams), [team_run]);
     assert!(bound(&stored(&teams, team_run)), "it says whose it is");
-    let outcome = process(async {
-        let runtime = runtime(journal.clone(), 2, 1).await;
-        let clerk = clerk(&runtime, &model, Budget::default());
-        assert_eq!(recover(&runtime).await, [run]);
-        let outcome = attached(&clerk, run).await.outcome().await;
-        runtime.shutdown().await;
-        outcome
-    });
+    let outcome = finished(journal.clone(), &model, run);
     assert!(outcome.is_ok(), "{outcome:?}");
     assert_eq!(unfinished(&journal), []);
 }
@@ -155,9 +168,8 @@ fn what_was_spent_stays_spent() {
 #[test]
 fn rt11_a_wait_for_a_provider_is_continued_and_not_begun_again() {
     let journal = MemoryJournal::new();
-    let busy = ModelError::new(ModelErrorKind::RateLimited, "scripted", "429");
-    let busy = ModelError { retry_after: Some(Duration::from_secs(60)), ..busy };
-    let model = ScriptedModel::new([ScriptedReply::from(busy), ScriptedReply::text("at last")]);
+    let busy = ScriptedReply::from(busy(Duration::from_secs(60)));
+    let model = ScriptedModel::new([busy, ScriptedReply::text("at last")]);
     let run = process(async {
         let runtime = runtime(journal.clone(), 1, 0).await;
         let clerk = clerk(&runtime, &model, Budget::default());

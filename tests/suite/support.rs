@@ -1,7 +1,16 @@
-//! What several tests need: a runtime that must leave nothing behind, and a question to a model.
+//! What several tests need: a runtime that must leave nothing behind, a question to a model, and a journal that
+//! notes what it is asked.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::StreamExt;
-use greenroom_core::model::{ChatEvent, ChatModel, ChatReply, ChatRequest, ModelError};
+use greenroom_core::BoxFuture;
+use greenroom_core::ids::{RunId, StreamId};
+use greenroom_core::journal::{Journal, JournalError, MemoryJournal, Recorded, RunHead, Runs};
+use greenroom_core::model::{
+    ChatEvent, ChatModel, ChatReply, ChatRequest, ModelError, ModelErrorKind,
+};
 use greenroom_runtime::Runtime;
 use greenroom_testkit::LeakCheck;
 
@@ -41,4 +50,67 @@ pub(crate) async fn ask(
         }
     }
     panic!("the stream has no final event");
+}
+
+/// A provider is busy, and asks to wait so long.
+pub(crate) fn busy(wait: Duration) -> ModelError {
+    let error = ModelError::new(ModelErrorKind::RateLimited, "scripted", "429");
+    ModelError { retry_after: Some(wait), ..error }
+}
+
+/// What a journal was asked for a run.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Asked {
+    Append,
+    Load(StreamId),
+    Streams,
+    Flush,
+}
+
+/// A journal in memory that notes what it is asked.
+#[derive(Clone, Default)]
+pub(crate) struct NotedJournal {
+    pub(crate) inner: MemoryJournal,
+    asked: Arc<Mutex<Vec<Asked>>>,
+}
+
+impl NotedJournal {
+    /// What it was asked since the last time, in that order.
+    pub(crate) fn take(&self) -> Vec<Asked> {
+        std::mem::take(&mut self.asked.lock().expect("nothing panics while it is held"))
+    }
+
+    fn note(&self, asked: Asked) {
+        self.asked.lock().expect("nothing panics while it is held").push(asked);
+    }
+}
+
+impl Journal for NotedJournal {
+    fn append(
+        &self,
+        stream: &StreamId,
+        events: Arc<[Recorded]>,
+    ) -> BoxFuture<'static, Result<(), JournalError>> {
+        self.note(Asked::Append);
+        self.inner.append(stream, events)
+    }
+
+    fn load(&self, stream: &StreamId) -> BoxFuture<'static, Result<Vec<Recorded>, JournalError>> {
+        self.note(Asked::Load(stream.clone()));
+        self.inner.load(stream)
+    }
+
+    fn streams(&self, run: RunId) -> BoxFuture<'static, Result<Vec<StreamId>, JournalError>> {
+        self.note(Asked::Streams);
+        self.inner.streams(run)
+    }
+
+    fn runs(&self, which: Runs) -> BoxFuture<'static, Result<Vec<RunHead>, JournalError>> {
+        self.inner.runs(which)
+    }
+
+    fn flush(&self) -> BoxFuture<'static, Result<(), JournalError>> {
+        self.note(Asked::Flush);
+        self.inner.flush()
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use greenroom_core::agent::TurnLimits;
-use greenroom_core::journal::MemoryJournal;
+use greenroom_core::journal::{Journal, MemoryJournal};
 use greenroom_core::message::{Message, ToolCall};
 use greenroom_core::model::{ChatEvent, ChatModel as _, ChatRequest, ModelErrorKind};
 use greenroom_core::recovery::RecoverySpec;
@@ -13,7 +13,7 @@ use greenroom_models::cassette::{Cassette, CassetteMode};
 use greenroom_models::http::{Providers, Settings};
 use greenroom_models::resilience::{Governor, GovernorSpec, ResilienceSpec, resilient};
 use greenroom_runtime::{Actor, Context, Failure, RunError, Runtime};
-use greenroom_testkit::kills::{Witness, inquest};
+use greenroom_testkit::kills::{Mutant, MutantJournal, PointedJournal, Points, Witness, inquest};
 use greenroom_testkit::provider::{Answer, ProviderServer, WireFault};
 use greenroom_testkit::{
     Death, FaultPlan, FaultRule, LeakCheck, ManualClock, MortalJournal, ScriptedModel,
@@ -23,6 +23,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::recovery::{call, n_replies, process};
+use crate::support::{Asked, NotedJournal};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -178,4 +179,19 @@ fn a_run_survives_the_death_of_its_process() -> Outcome {
 #[tokio::test(start_paused = true)]
 async fn a_seam_runs_its_suite() {
     conformance::journal("memory", Arc::new(MemoryJournal::new())).await;
+}
+
+/// A journal around another one flushes it.
+#[tokio::test]
+async fn journals_of_the_testkit_flush_what_they_are_around() {
+    let inner = NotedJournal::default();
+    let around: [Box<dyn Journal>; 3] = [
+        Box::new(MortalJournal::new(inner.clone(), None)),
+        Box::new(MutantJournal::new(inner.clone(), Mutant::RetryInDoubt)),
+        Box::new(PointedJournal::new(inner.clone(), Points::default())),
+    ];
+    for journal in around {
+        assert_eq!(journal.flush().await, Ok(()));
+        assert_eq!(inner.take(), [Asked::Flush]);
+    }
 }

@@ -17,15 +17,16 @@ use greenroom_core::journal::{
 };
 use greenroom_core::recovery::{Parked, RecoverySpec};
 use greenroom_core::time::Timestamp;
-use greenroom_core::tool::{Approval, DynTool, EffectClass, ToolContext, ToolError, ToolSpec};
+use greenroom_core::tool::{Approval, EffectClass};
 use greenroom_journal::SqliteJournal;
 use greenroom_runtime::{Agent, AgentBuilder, Runtime, SystemClock};
 use greenroom_testkit::kills::{Note, Witness, inquest};
 use greenroom_testkit::{Death, MortalJournal, ScriptedModel, ScriptedReply, ScriptedTool};
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::told;
 use super::workflows::{Pace, Workflow};
-use crate::recovery::{call, n_replies, process, runtime, unfinished};
+use crate::recovery::{call, n_replies, process, real, runtime, unfinished};
 
 const PACE: Pace = Pace(Duration::from_millis(5));
 
@@ -36,12 +37,6 @@ const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/golden");
 fn sum(bytes: &[u8]) -> u32 {
     let next = |sum: u32, byte: &u8| (sum ^ u32::from(*byte)).wrapping_mul(16_777_619);
     bytes.iter().fold(2_166_136_261, next)
-}
-
-/// A process in real time.
-fn real<T>(life: impl Future<Output = T>) -> T {
-    let mut tokio = tokio::runtime::Builder::new_current_thread();
-    tokio.enable_time().build().expect("a runtime starts").block_on(life)
 }
 
 /// The stores of older versions, each with its workflow.
@@ -96,20 +91,13 @@ fn d6_the_stores_of_every_older_version_are_continued() {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "whether to write is said from outside")]
-fn golden_folder() -> Option<PathBuf> {
-    std::env::var("GREENROOM_GOLDEN").ok().map(PathBuf::from)
-}
-
 /// Writes the stores of this version, when it is told where to; nothing at all otherwise.
 #[test]
 fn golden_stores_are_written() {
-    let Some(folder) = golden_folder() else { return };
+    let Some(folder) = told::<PathBuf>("GREENROOM_GOLDEN") else { return };
     for workflow in Workflow::ALL {
         let store = tempfile::tempdir().expect("a folder");
-        let tokio = tokio::runtime::Builder::new_current_thread().enable_time().build();
-        let tokio = tokio.expect("a runtime starts");
-        tokio.block_on(async {
+        real(async {
             let journal = SqliteJournal::open(store.path()).expect("it is new");
             // Three runs, each in the middle of its second turn or task.
             let mortal = MortalJournal::new(journal, Some(Death { at: 27, is_stored: true }));
@@ -118,7 +106,6 @@ fn golden_stores_are_written() {
             let died = mortal.outlive(workflow.live(&runtime, &witness, PACE, 3)).await;
             assert!(died.is_none(), "{workflow:?}");
         });
-        drop(tokio);
         // Whoever opens it next puts the log into the tables.
         drop(SqliteJournal::open(store.path()).expect("it is whole"));
         let bytes = fs::read(store.path().join("journal.db")).expect("it is there");
@@ -165,7 +152,7 @@ fn d6_what_does_not_fit_the_journal_is_named_and_nothing_is_called() {
         ("tool pay is gone", |agent, _| agent),
         ("tool pay is gone, tool wire is new", |agent, _| agent.tool(ScriptedTool::echo("wire"))),
         ("tool pay is different", |agent, pay| agent.tool(pay.effect(EffectClass::Idempotent))),
-        ("approval of pay is new", |agent, pay| agent.tool(Asked(pay))),
+        ("approval of pay is new", |agent, pay| agent.tool(pay.approval(Approval::always()))),
     ];
     for (named, change) in changes {
         let pay = pay(EffectClass::AtMostOnce);
@@ -186,27 +173,6 @@ fn d6_what_does_not_fit_the_journal_is_named_and_nothing_is_called() {
         });
         assert_eq!(unfinished(&journal), [run]);
         assert_eq!(pay.calls().n_begun(), n_before, "{named}");
-    }
-}
-
-/// A tool that needs approval.
-struct Asked(ScriptedTool);
-
-impl DynTool for Asked {
-    fn spec(&self) -> ToolSpec {
-        self.0.spec()
-    }
-
-    fn approval(&self) -> Approval {
-        Approval::always()
-    }
-
-    fn call_json(
-        &self,
-        arguments: Value,
-        context: ToolContext,
-    ) -> BoxFuture<'_, Result<Value, ToolError>> {
-        self.0.call_json(arguments, context)
     }
 }
 

@@ -27,15 +27,10 @@ pub(super) fn witness(folder: &Path) -> Witness {
     Witness::in_file(folder.join("witness"))
 }
 
-#[expect(clippy::disallowed_methods, reason = "a process is told what it is by its environment")]
-fn told() -> Option<String> {
-    std::env::var(TOLD).ok()
-}
-
 /// The life of a victim; nothing at all in a run of the suite.
 #[test]
 fn lives() {
-    let Some(told) = told() else { return };
+    let Some(told) = super::told::<String>(TOLD) else { return };
     let mut told = told.split('|');
     let folder = PathBuf::from(told.next().expect("a folder"));
     let workflow = told.next().and_then(Workflow::named).expect("a workflow");

@@ -8,7 +8,6 @@ use std::time::Duration;
 use greenroom_core::budget::{Budget, Usage};
 use greenroom_core::ids::RunId;
 use greenroom_core::journal::Runs;
-use greenroom_core::message::ToolCall;
 use greenroom_core::model::{ChatReply, ChatRequest};
 use greenroom_core::recovery::{OnChange, RecoverySpec};
 use greenroom_core::report::{Goal, Report};
@@ -22,9 +21,8 @@ use greenroom_testkit::kills::{Note, Witness, WitnessedTool};
 use greenroom_tools::CalculateTool;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
-use crate::recovery::n_replies;
+use crate::recovery::{call, n_replies};
 use crate::teams::{QUESTION, docs, extract};
 
 /// Something to be killed.
@@ -44,10 +42,6 @@ struct Amount {
 /// A reply with what it cost.
 fn costing(reply: ChatReply) -> ChatReply {
     ChatReply { usage: Usage { input_tokens: 100, output_tokens: 10, ..Usage::default() }, ..reply }
-}
-
-fn call(name: &str, n: u64) -> ToolCall {
-    ToolCall { id: "x".into(), name: name.into(), arguments: json!({ "n": n }) }
 }
 
 /// Three turns: look and put side by side, then pay, then the answer.

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use greenroom_core::budget::Budget;
 use greenroom_core::journal::MemoryJournal;
-use greenroom_core::model::{ModelError, ModelErrorKind};
 use greenroom_core::recovery::RecoverySpec;
 use greenroom_runtime::{Agent, Runtime};
 use greenroom_testkit::kills::{Witness, inquest};
@@ -15,6 +14,7 @@ use tokio::time::Instant;
 use super::workflows::Workflow;
 use super::{FAILED, Scene};
 use crate::recovery::{call, process, runtime, unfinished};
+use crate::support::busy;
 
 const HOUR: u64 = 3_600;
 
@@ -30,11 +30,10 @@ fn clerk(runtime: &Runtime, witness: &Witness, model: &ScriptedModel) -> Agent {
 fn d9_a_clock_that_jumps_while_a_process_is_down_repeats_and_times_out_nothing() {
     for begins_at in [9 * HOUR, 11 * HOUR] {
         let (journal, witness) = (MemoryJournal::new(), Witness::in_memory());
-        let busy = ModelError::new(ModelErrorKind::RateLimited, "scripted", "429");
-        let busy = ModelError { retry_after: Some(Duration::from_secs(60)), ..busy };
+        let busy = ScriptedReply::from(busy(Duration::from_secs(60)));
         let model = ScriptedModel::new([
             ScriptedReply::calls([call("pay", 1)]),
-            ScriptedReply::from(busy),
+            busy,
             ScriptedReply::text("done"),
         ]);
         process(async {

@@ -5,9 +5,7 @@ use std::time::Duration;
 use greenroom_core::alive::{Alive, LivingKind};
 use greenroom_core::approval::{Decision, PendingCall};
 use greenroom_core::budget::Budget;
-use greenroom_core::ids::RunId;
 use greenroom_core::journal::{Event, Journal, MemoryJournal};
-use greenroom_core::message::Message;
 use greenroom_core::model::{ChatReply, ChatRequest};
 use greenroom_core::report::{Goal, Outcome, Status, TaskFailureKind};
 use greenroom_core::tool::{Approval, DynTool};
@@ -17,7 +15,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::{World, n_said, outcomes, pending, text};
-use crate::recovery::{call, n_replies, process, recover, runtime, unfinished};
+use crate::recovery::{call, n_replies, process, recover, runtime, stored, unfinished};
 
 /// Long enough for a run to fall asleep.
 const A_WHILE: Duration = Duration::from_secs(3);
@@ -44,10 +42,6 @@ async fn asleep<O: Clone + Send + Sync + 'static>(run: &Run<O>) {
         sleep(Duration::from_millis(100)).await;
     }
     panic!("the run does not sleep");
-}
-
-fn kinds(journal: &MemoryJournal, run: RunId) -> Vec<Event> {
-    crate::recovery::stored(journal, run)
 }
 
 #[test]
@@ -238,13 +232,12 @@ fn a_run_sleeps_on_in_the_next_process_and_is_answered_there_or_without_any() {
 async fn team(world: &World, runtime: &Runtime) -> Team {
     let tools: Vec<std::sync::Arc<dyn DynTool>> =
         vec![std::sync::Arc::new(world.pay()), std::sync::Arc::new(ScriptedTool::echo("look"))];
-    let team = runtime.team().model(team_model(world)).tools(tools);
+    let team = runtime.team().model(team_model()).tools(tools);
     team.approval("pay", Approval::always()).start().await.expect("the team starts")
 }
 
 /// Plans two tasks: `t1` pays, `t2` looks. The writer says what they said.
-fn team_model(world: &World) -> ScriptedModel {
-    let _ = world;
+fn team_model() -> ScriptedModel {
     ScriptedModel::answering(|request: &ChatRequest| {
         let said = format!("{:?}", request.messages);
         let is_role = |words: &str| said.contains(words);
@@ -321,7 +314,7 @@ fn u03_a_team_sleeps_while_a_branch_waits_and_repeats_nothing() {
         }
         // The plan, three turns that pay, two that look, and two drafts of an answer.
         assert_eq!(n_calls, 8);
-        let slept: Vec<_> = kinds(&world.journal, id)
+        let slept: Vec<_> = stored(&world.journal, id)
             .into_iter()
             .filter_map(|event| match event {
                 Event::RunAwake { slept } => Some(slept.as_secs()),
@@ -378,19 +371,4 @@ fn an_approval_of_a_tool_that_is_not_there_is_refused() {
         assert!(error.cause.to_string().contains("no tool \"pya\""), "{error:?}");
         runtime.shutdown().await;
     });
-}
-
-/// A message for the model is not lost when it comes while the run wakes.
-#[test]
-fn a_message_reaches_an_agent_that_has_just_been_started() {
-    let world = World::new(&[("look", 1)]);
-    process(async {
-        let runtime = runtime(world.journal.clone(), 1, 0).await;
-        let run = world.agent(&runtime).start("go").await.expect("accepted");
-        assert_eq!(runtime.steer(run.id(), "m", "be quick").await, Ok(()));
-        assert_eq!(text(&run).await, "1");
-        runtime.shutdown().await;
-    });
-    let last = world.model.calls().last().expect("the model was asked");
-    assert!(last.messages.contains(&Message::user("be quick")));
 }

@@ -5,15 +5,15 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use greenroom_core::ids::StreamId;
 use greenroom_core::journal::{Event, Journal, MemoryJournal};
-use greenroom_core::model::{ModelError, ModelErrorKind};
+use greenroom_core::model::ModelErrorKind;
 use greenroom_core::report::TaskFailureKind;
 use greenroom_models::resilience::{GovernorSpec, ResilienceSpec, RetryBudgetSpec, resilient};
 use greenroom_runtime::{RunError, Runtime};
 use greenroom_testkit::{Calls, ScriptedModel, ScriptedReply};
 use tokio::time::Instant;
 
-use super::world::{SECOND, error, governor, ms, plain};
-use crate::support::{end, runtime};
+use super::world::{SECOND, governor, ms, plain};
+use crate::support::{busy, end, runtime};
 
 /// A thousand runs of one question each, over an account whose provider is down for a minute: the calls
 /// that it got, and how many runs failed.
@@ -44,10 +44,6 @@ async fn rt10_a_thousand_runs_in_an_outage_make_no_storm() {
     assert!(n_calls < 100, "with a breaker and a limit the provider is left in peace: {n_calls}");
     let (n_calls, _) = calls_in_an_outage(plain(2000)).await;
     assert_eq!(n_calls, 4000, "without any of it, each run tries four times");
-}
-
-fn busy(wait: Duration) -> ModelError {
-    ModelError { retry_after: Some(wait), ..error(ModelErrorKind::RateLimited) }
 }
 
 #[tokio::test(start_paused = true)]

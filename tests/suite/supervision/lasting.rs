@@ -1,22 +1,15 @@
 //! Restarts that count beyond the process. A process is a runtime of tokio, which dies by being dropped.
 
-use std::future::pending;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-
-use greenroom_core::BoxFuture;
-use greenroom_core::ids::{RunId, StreamId};
-use greenroom_core::journal::{
-    Event, Journal, JournalError, MemoryJournal, Recorded, RunHead, Runs,
-};
+use greenroom_core::ids::StreamId;
+use greenroom_core::journal::{Event, Journal, MemoryJournal, Recorded};
 use greenroom_core::supervision::{AdminError, ExitReason, Strategy, SupervisorSpec};
 use greenroom_core::time::Timestamp;
 use greenroom_journal::SqliteJournal;
 use tokio::time::{Instant, sleep};
 
 use super::{Do, HOUR, SECOND, SOON, Script, Stage, Trace, Tree, end, settle, worker};
-use crate::recovery::{process, runtime};
+use crate::persistence::{Mood, MoodyJournal};
+use crate::recovery::{process, real, runtime};
 
 /// Three restarts in an hour, in whichever process.
 fn durable() -> SupervisorSpec {
@@ -146,8 +139,7 @@ fn sup_e07_a_loop_of_deaths_and_boots_comes_to_an_end() {
 fn sup_e07_restarts_and_deaths_count_in_the_durable_journal() {
     let dir = tempfile::tempdir().expect("there is a directory for it");
     let life = |seconds, n_crashes| {
-        let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        tokio.expect("a runtime starts").block_on(async {
+        real(async {
             let journal = SqliteJournal::open(dir.path()).expect("nobody owns it any more");
             let stage = stage(journal, seconds).await;
             if n_crashes == 9 {
@@ -167,53 +159,12 @@ fn sup_e07_restarts_and_deaths_count_in_the_durable_journal() {
     life(3_600 + 101, 0);
 }
 
-/// A journal that answers late, or that is away and stores nothing.
-#[derive(Clone, Default)]
-struct Slow {
-    inner: MemoryJournal,
-    millis: Arc<AtomicU64>,
-}
-
-const AWAY: u64 = u64::MAX;
-
-impl Journal for Slow {
-    fn append(
-        &self,
-        stream: &StreamId,
-        events: Arc<[Recorded]>,
-    ) -> BoxFuture<'static, Result<(), JournalError>> {
-        match self.millis.load(Ordering::Relaxed) {
-            0 => self.inner.append(stream, events),
-            AWAY => Box::pin(pending()),
-            millis => {
-                let stored = self.inner.append(stream, events);
-                Box::pin(async move {
-                    sleep(Duration::from_millis(millis)).await;
-                    stored.await
-                })
-            }
-        }
-    }
-
-    fn load(&self, stream: &StreamId) -> BoxFuture<'static, Result<Vec<Recorded>, JournalError>> {
-        self.inner.load(stream)
-    }
-
-    fn streams(&self, run: RunId) -> BoxFuture<'static, Result<Vec<StreamId>, JournalError>> {
-        self.inner.streams(run)
-    }
-
-    fn runs(&self, which: Runs) -> BoxFuture<'static, Result<Vec<RunHead>, JournalError>> {
-        self.inner.runs(which)
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn sup_e07_a_restart_is_stored_before_it_is_made_and_the_supervisor_answers_meanwhile() {
-    let journal = Slow::default();
+    let journal = MoodyJournal::default();
     let stage = stage(journal.clone(), 0).await;
     let tree = stage.durable().await;
-    journal.millis.store(1_000, Ordering::Relaxed);
+    journal.set(Mood::Slow(SECOND));
     tree.crash(0).await;
     let (_, start) = stage.child("c", &Script::default());
     let look = async {
@@ -228,7 +179,7 @@ async fn sup_e07_a_restart_is_stored_before_it_is_made_and_the_supervisor_answer
     assert_eq!(tree.generations().await, [2, 1]);
 
     // One that is away holds nothing up for longer than five seconds.
-    journal.millis.store(AWAY, Ordering::Relaxed);
+    journal.set(Mood::Away);
     tree.crash(1).await;
     sleep(4 * SECOND).await;
     assert_eq!(stage.trace.take(), "");
@@ -241,12 +192,12 @@ async fn sup_e07_a_restart_is_stored_before_it_is_made_and_the_supervisor_answer
 
 #[test]
 fn sup_e07_what_the_journal_missed_is_made_up_for() {
-    let journal = Slow::default();
+    let journal = MoodyJournal::default();
     process(async {
         let stage = stage(journal.clone(), 0).await;
         let tree = stage.durable().await;
-        for millis in [AWAY, 0] {
-            journal.millis.store(millis, Ordering::Relaxed);
+        for mood in [Mood::Away, Mood::Prompt] {
+            journal.set(mood);
             tree.crash(0).await;
             sleep(6 * SECOND).await;
         }

@@ -5,10 +5,8 @@ use std::path::Path;
 
 use greenroom_testkit::provider::{Answer, ProviderServer, Received};
 
-use super::models::team;
+use super::models::{KEY, team};
 use super::{CAPACITY, Ran, World};
-
-const KEY: &str = "sk-canary-0123456789abcdef";
 
 /// The parts of the key that nothing but the key holds.
 const CANARIES: [&str; 2] = ["canary", "0123456789abcdef"];

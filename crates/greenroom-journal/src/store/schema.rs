@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use greenroom_core::journal::{JournalError, JournalErrorKind};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::Durability;
@@ -103,6 +104,9 @@ pub(crate) fn open_readable(path: &Path) -> Result<Connection, JournalError> {
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_MAX)?;
     connection.set_prepared_statement_cache_capacity(32);
+    // Partial indexes make SQLite plan a statement anew for each value that is bound to it, unless it is told that the plan
+    // may not depend on values.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // What is in the file is data: nothing in it may run code. Damaged cells are noticed early.
     connection.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;")
 }

@@ -55,6 +55,8 @@ pub struct RunHead {
     pub updated_at: Timestamp,
     /// The events of all its streams.
     pub n_events: u64,
+    /// Those of its root stream among them.
+    pub n_root_events: u64,
 }
 
 /// Which runs are asked for.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::try_join_all;
 use greenroom_core::BoxFuture;
 use greenroom_core::ids::{RunId, StreamId};
 use greenroom_core::journal::{Event, Journal, JournalError, Recorded};
@@ -119,14 +119,22 @@ impl RecoveryState {
     }
 }
 
-/// Reads a run's streams, side by side.
-pub(crate) async fn look(journal: &dyn Journal, run: RunId) -> Result<Seen, JournalError> {
+/// Reads a run's streams. `alone` is how many events its root stream had when there was no other: with as many it is
+/// the only one still, because whoever writes another claims the run in the root first.
+pub(crate) async fn look(
+    journal: &dyn Journal,
+    run: RunId,
+    alone: Option<u64>,
+) -> Result<Seen, JournalError> {
     let root = StreamId::root(run);
-    let (events, streams) = try_join(journal.load(&root), journal.streams(run)).await?;
+    let events = journal.load(&root).await?;
     let mut footprint = Footprint::of_root(&events);
-    let others = streams.iter().filter(|stream| **stream != root);
-    for other in try_join_all(others.map(|stream| journal.load(stream))).await? {
-        footprint.add_stream(&other);
+    if alone != Some(footprint.next_seq()) {
+        let streams = journal.streams(run).await?;
+        let others = streams.iter().filter(|stream| **stream != root);
+        for other in try_join_all(others.map(|stream| journal.load(stream))).await? {
+            footprint.add_stream(&other);
+        }
     }
     Ok(Seen { footprint, root: Known::of(events) })
 }

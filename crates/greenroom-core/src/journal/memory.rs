@@ -17,9 +17,12 @@ pub struct MemoryJournal {
     inner: Arc<Mutex<Inner>>,
 }
 
+/// The events of a stream, as they were appended: what is shared is not copied. None of them is empty.
+type Batches = Vec<Arc<[Recorded]>>;
+
 #[derive(Debug)]
 struct Inner {
-    streams: BTreeMap<StreamId, Vec<Recorded>>,
+    streams: BTreeMap<StreamId, Batches>,
     finished: VecDeque<RunId>,
     finished_max: usize,
 }
@@ -41,12 +44,12 @@ impl MemoryJournal {
     /// Events stored, of all runs.
     #[must_use]
     pub fn n_events(&self) -> usize {
-        self.lock().streams.values().map(Vec::len).sum()
+        self.lock().streams.values().flatten().map(|batch| batch.len()).sum()
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // Nothing panics while the lock is held, and a half-written stream cannot be seen: every
-        // change is a single extend.
+        // change is a single push.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -58,10 +61,9 @@ impl Default for MemoryJournal {
 }
 
 impl Inner {
-    fn append(&mut self, stream: &StreamId, events: &[Recorded]) -> Result<(), JournalError> {
-        let last = self.streams.get(stream).and_then(|events| events.last());
-        let n_stored = last.map_or(0, |last| last.seq + 1);
-        let is_gapless = (n_stored..).zip(events).all(|(seq, event)| event.seq == seq);
+    fn append(&mut self, stream: &StreamId, events: Arc<[Recorded]>) -> Result<(), JournalError> {
+        let n_stored = self.streams.get(stream).map_or(0, |batches| n_events(batches));
+        let is_gapless = (n_stored..).zip(&*events).all(|(seq, event)| event.seq == seq);
         if !is_gapless {
             let message = format!("the stream has {n_stored} events");
             return Err(JournalError::of(stream, JournalErrorKind::Conflict, message));
@@ -69,14 +71,17 @@ impl Inner {
         if events.is_empty() {
             return Ok(());
         }
+        let is_root = stream.path().is_empty();
+        let is_over = is_root && events.iter().any(|recorded| recorded.event.is_terminal());
         let snapshot = events.iter().rposition(|recorded| recorded.event.is_snapshot());
         let kept = self.streams.entry(stream.clone()).or_default();
         if snapshot.is_some() {
             *kept = Vec::new();
         }
-        kept.extend_from_slice(&events[snapshot.unwrap_or(0)..]);
-        let is_root = stream.path().is_empty();
-        let is_over = is_root && events.iter().any(|recorded| recorded.event.is_terminal());
+        kept.push(match snapshot {
+            None | Some(0) => events,
+            Some(at) => Arc::from(&events[at..]),
+        });
         if let Some(run) = stream.run().filter(|_| is_over) {
             self.finish(run);
         }
@@ -106,16 +111,29 @@ impl Inner {
     fn heads(&self, which: Runs) -> Vec<RunHead> {
         let mut heads: Vec<RunHead> = Vec::new();
         // The root is the first stream of a run.
-        for (stream, events) in &self.streams {
-            let (Some(run), Some(last)) = (stream.run(), events.last()) else { continue };
+        for (stream, batches) in &self.streams {
+            let events = || batches.iter().flat_map(|batch| &**batch);
+            let (Some(run), Some(first)) = (stream.run(), events().next()) else { continue };
+            let last_at =
+                batches.last().and_then(|batch| batch.last()).map_or(first.at, |last| last.at);
+            let n_here = n_events(batches);
             if stream.path().is_empty() {
-                let status = events.iter().rev().find_map(|recorded| recorded.event.status());
-                let (started_at, updated_at) = (events[0].at, last.at);
-                heads.push(RunHead { run, status, started_at, updated_at, n_events: 0 });
+                let newest_first = batches.iter().rev().flat_map(|batch| batch.iter().rev());
+                let status = newest_first.filter_map(|recorded| recorded.event.status()).next();
+                let (started_at, updated_at) = (first.at, last_at);
+                let (n_events, n_root_events) = (0, n_here);
+                heads.push(RunHead {
+                    run,
+                    status,
+                    started_at,
+                    updated_at,
+                    n_events,
+                    n_root_events,
+                });
             }
             let Some(head) = heads.last_mut().filter(|head| head.run == run) else { continue };
-            head.updated_at = head.updated_at.max(last.at);
-            head.n_events += last.seq + 1;
+            head.updated_at = head.updated_at.max(last_at);
+            head.n_events += n_here;
         }
         heads.retain(|head| which != Runs::Unfinished || head.status.is_none());
         heads.sort_by_key(|head| (head.started_at, head.run));
@@ -126,17 +144,24 @@ impl Inner {
     }
 }
 
+/// How many events a stream has had.
+fn n_events(batches: &[Arc<[Recorded]>]) -> u64 {
+    batches.last().and_then(|batch| batch.last()).map_or(0, |last| last.seq + 1)
+}
+
 impl Journal for MemoryJournal {
     fn append(
         &self,
         stream: &StreamId,
         events: Arc<[Recorded]>,
     ) -> BoxFuture<'static, Result<(), JournalError>> {
-        Box::pin(ready(self.lock().append(stream, &events)))
+        Box::pin(ready(self.lock().append(stream, events)))
     }
 
     fn load(&self, stream: &StreamId) -> BoxFuture<'static, Result<Vec<Recorded>, JournalError>> {
-        Box::pin(ready(Ok(self.lock().streams.get(stream).cloned().unwrap_or_default())))
+        let inner = self.lock();
+        let batches = inner.streams.get(stream).into_iter().flatten();
+        Box::pin(ready(Ok(batches.flat_map(|batch| batch.iter().cloned()).collect())))
     }
 
     fn streams(&self, run: RunId) -> BoxFuture<'static, Result<Vec<StreamId>, JournalError>> {

@@ -115,8 +115,8 @@ pub(crate) fn runs(connection: &Connection, which: Runs) -> Result<Vec<RunHead>,
         Runs::Newest(n_max) => ("state IS NOT NULL ORDER BY started_at DESC, owner DESC", n_max),
     };
     let sql = format!(
-        "WITH r AS (SELECT owner, state, started_at FROM streams WHERE {condition} LIMIT ?1) \
-         SELECT r.owner, r.state, r.started_at, max(s.updated_at), sum(s.n_events) \
+        "WITH r AS (SELECT owner, state, started_at, n_events FROM streams WHERE {condition} LIMIT ?1) \
+         SELECT r.owner, r.state, r.started_at, max(s.updated_at), sum(s.n_events), r.n_events \
          FROM r JOIN streams s ON s.owner = r.owner GROUP BY r.owner ORDER BY r.started_at, r.owner"
     );
     let mut select = connection.prepare_cached(&sql).map_err(failed)?;
@@ -134,6 +134,6 @@ fn head(row: &Row<'_>) -> rusqlite::Result<Option<RunHead>> {
     let status = statuses.into_iter().find(|status| status.to_string() == state);
     let at = |i| Ok::<_, rusqlite::Error>(Timestamp::from_millis(row.get::<_, i64>(i)? as u64));
     let (started_at, updated_at) = (at(2)?, at(3)?);
-    let n_events = row.get::<_, i64>(4)? as u64;
-    Ok(Some(RunHead { run, status, started_at, updated_at, n_events }))
+    let [n_events, n_root_events] = [row.get::<_, i64>(4)? as u64, row.get::<_, i64>(5)? as u64];
+    Ok(Some(RunHead { run, status, started_at, updated_at, n_events, n_root_events }))
 }

@@ -40,6 +40,8 @@ pub(crate) struct Recovery {
     runtime: WeakRuntime,
     spec: RecoverySpec,
     line: Line,
+    /// The runs in the line that had no stream but their root, which had so many events.
+    alone: BTreeMap<RunId, u64>,
     /// What was seen of runs that are about to be started, and how they were judged.
     judged: BTreeMap<RunId, (Seen, Verdict)>,
     on_trial: Option<RunId>,
@@ -69,7 +71,8 @@ impl Unproven {
         if now.saturating_sub(self.last) >= probation {
             self.moved.clear();
         }
-        self.moved.retain(|moved| !moved.is_cancelled());
+        // One that has not moved is enough, and each that has is looked at once.
+        while self.moved.pop_if(|moved| moved.is_cancelled()).is_some() {}
         self.moved.is_empty()
     }
 }
@@ -80,6 +83,7 @@ impl Recovery {
             runtime,
             spec,
             line: Line::new(),
+            alone: BTreeMap::new(),
             judged: BTreeMap::new(),
             on_trial: None,
             unproven: Unproven::default(),
@@ -103,6 +107,9 @@ impl Recovery {
             let is_free = !runtime.runs().has(head.run);
             if is_free && !runtime.recovery().is_aside(head.run, n_changes) {
                 self.line.add(head.run);
+                if head.n_root_events == head.n_events {
+                    self.alone.insert(head.run, head.n_events);
+                }
             }
         }
     }
@@ -131,8 +138,8 @@ impl Recovery {
     fn perform(&mut self, next: Next, runtime: &Runtime, context: &Context<'_, Self>) {
         match next {
             Next::Look(run) => {
-                let journal = runtime.journal();
-                let looked = async move { look(&*journal, run).await };
+                let (journal, n_events) = (runtime.journal(), self.alone.remove(&run));
+                let looked = async move { look(&*journal, run, n_events).await };
                 let message = move |looked| RecoveryMessage::Looked(run, Box::new(looked));
                 context.shielded("recover", STEP_MAX, looked, message);
             }

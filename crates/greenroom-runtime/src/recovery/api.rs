@@ -119,7 +119,7 @@ impl Runtime {
             return self.set_paused(run, false).await.map_err(ResumeError::Told);
         }
         let spec = self.recovery().spec.get().copied().unwrap_or_default();
-        let seen = look(&*self.journal(), run).await.map_err(ResumeError::Journal)?;
+        let seen = look(&*self.journal(), run, None).await.map_err(ResumeError::Journal)?;
         let footprint = &seen.footprint;
         let found = footprint.owner().and_then(|owner: &Owner| self.bindings().find(owner));
         match footprint.judge_by_hand(found.as_ref().map(|found| found.config()), &spec) {

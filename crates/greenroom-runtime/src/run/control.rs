@@ -264,8 +264,11 @@ impl Runtime {
         if is_over(&stored) {
             return Err(ControlError::Over);
         }
-        let usage =
-            look(&*self.journal(), run).await.map_err(ControlError::Journal)?.footprint.spent();
+        let usage = look(&*self.journal(), run, None)
+            .await
+            .map_err(ControlError::Journal)?
+            .footprint
+            .spent();
         let failure = TaskFailure::new(TaskFailureKind::Cancelled, "the run was cancelled");
         let failure = TaskFailure { usage, ..failure };
         let last = match &first.event {

@@ -119,18 +119,19 @@ async fn runs_are_told_from_their_streams(journal: &dyn Journal) {
     for (stream, events) in appends {
         journal.append(stream, events).await.expect("the stream has that length");
     }
-    let head = |n, status, started_at, updated_at, n_events| RunHead {
+    let head = |n, status, started_at, updated_at, [n_root, n_events]: [u64; 2]| RunHead {
         run: RunId::from_bits(n),
         status,
         started_at: Timestamp::from_millis(started_at),
         updated_at: Timestamp::from_millis(updated_at),
         n_events,
+        n_root_events: n_root,
     };
     let all = [
-        head(12, Some(Status::Completed), 1, 8, 3),
-        head(10, None, 2, 2, 1),
-        head(11, None, 2, 9, 3),
-        head(13, Some(Status::Failed), 4, 4, 1),
+        head(12, Some(Status::Completed), 1, 8, [3, 3]),
+        head(10, None, 2, 2, [1, 1]),
+        head(11, None, 2, 9, [1, 3]),
+        head(13, Some(Status::Failed), 4, 4, [1, 1]),
     ];
     assert_eq!(journal.runs(Runs::Unfinished).await, Ok(all[1..3].to_vec()), "the unfinished");
     for n in [0, 1, 3, 4, 5, usize::MAX] {

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::fingerprint::fingerprint;
 
 /// The parts of a configuration, each with what tells it from another: a name, or the fingerprint of a text.
-/// The text itself is not kept.
+/// The text itself is not kept. Cheap to clone: each run has one.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Config(BTreeMap<String, String>);
+pub struct Config(Arc<BTreeMap<String, String>>);
 
 impl Config {
     /// A configuration of nothing.
@@ -22,12 +23,13 @@ impl Config {
 
     /// Adds a part that has a name, such as a model.
     pub fn name(&mut self, part: impl Into<String>, name: impl Into<String>) {
-        self.0.insert(part.into(), name.into());
+        Arc::make_mut(&mut self.0).insert(part.into(), name.into());
     }
 
     /// Adds a part that is a text, such as instructions.
     pub fn text(&mut self, part: impl Into<String>, text: impl AsRef<str>) {
-        self.0.insert(part.into(), format!("{:016x}", fingerprint(text.as_ref())));
+        let parts = Arc::make_mut(&mut self.0);
+        parts.insert(part.into(), format!("{:016x}", fingerprint(text.as_ref())));
     }
 
     /// What a part is: its name, or the fingerprint of its text; `None` when there is no such part.
@@ -38,10 +40,11 @@ impl Config {
 
     /// Adds the parts of a member, under its name. A tool that several members have is one part.
     pub fn part_of(&mut self, member: &str, config: &Self) {
-        for (part, is) in &config.0 {
+        let parts = Arc::make_mut(&mut self.0);
+        for (part, is) in &*config.0 {
             let is_shared = part.starts_with("tool ");
             let part = if is_shared { part.clone() } else { format!("{member} {part}") };
-            self.0.insert(part, is.clone());
+            parts.insert(part, is.clone());
         }
     }
 

@@ -77,6 +77,8 @@ impl<M: Send + 'static> Effects<M> {
         let Some(open) = self.places(1) else { return };
         let home = self.home();
         let deadline = tie.within(deadline);
+        // It is large, and would be moved from layer to layer on its way into the task.
+        let work = Box::pin(work);
         self.tasks.spawn(name, async move {
             let outcome = tokio::select! {
                 biased;

@@ -353,7 +353,7 @@ impl Decoder {
                 Framing::Events(events) => match events.next(&mut bytes)? {
                     // Some gateways keep connections alive with events that say nothing.
                     Some(data) if data.trim().is_empty() => Step::More,
-                    Some(data) => self.dialect.read(&data, out)?,
+                    Some(data) => self.dialect.read(data, out)?,
                     None => return Ok(()),
                 },
             };

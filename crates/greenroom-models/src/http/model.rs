@@ -130,7 +130,11 @@ impl ChatModel for HttpModel {
             n_bytes_sent: 0,
             was_shown: false,
         };
-        Box::pin(stream::unfold(exchange, Exchange::next))
+        // Boxed once more, so that what is moved for each event is small.
+        Box::pin(stream::unfold(Box::new(exchange), |mut exchange| async move {
+            let event = exchange.next().await?;
+            Some((event, exchange))
+        }))
     }
 }
 
@@ -154,14 +158,18 @@ enum Phase {
 }
 
 impl Exchange {
-    async fn next(mut self) -> Option<(Result<ChatEvent, ModelError>, Self)> {
+    async fn next(&mut self) -> Option<Result<ChatEvent, ModelError>> {
         loop {
             if let Some(event) = self.ready.pop_front() {
-                return Some((event, self));
+                return Some(event);
             }
-            match std::mem::replace(&mut self.phase, Phase::Over) {
-                Phase::New(request) => self.send(*request).await,
-                Phase::Reading(response, decoder) => self.read(response, decoder).await,
+            match &mut self.phase {
+                Phase::New(request) => {
+                    let request = std::mem::take(&mut **request);
+                    self.phase = Phase::Over;
+                    self.send(request).await;
+                }
+                Phase::Reading(..) => self.read().await,
                 Phase::Over => return None,
             }
         }
@@ -217,14 +225,22 @@ impl Exchange {
         model.endpoint.send(again, key.as_deref()).await
     }
 
-    async fn read(&mut self, mut response: Response, mut decoder: Box<Decoder>) {
+    async fn read(&mut self) {
+        let Phase::Reading(response, decoder) = &mut self.phase else { return };
         let mut events = Vec::new();
         let read = match response.chunk().await {
             Ok(Some(bytes)) => decoder.push(&bytes, &mut events),
             Ok(None) => decoder.end(&mut events),
             Err(_) => Err(self.model.endpoint.broken()),
         };
-        let is_over = decoder.is_finished() || read.is_err();
+        if decoder.is_finished() {
+            // The end of the body is often there already, and a body that was read to its end gives its
+            // connection back. Nobody waits for it.
+            let _ = response.chunk().now_or_never();
+        }
+        if decoder.is_finished() || read.is_err() {
+            self.phase = Phase::Over;
+        }
         for event in events {
             let event = self.counted(event);
             self.was_shown |= !matches!(event, ChatEvent::Finished(_));
@@ -233,13 +249,6 @@ impl Exchange {
         if let Err(error) = read {
             let error = self.model.endpoint.shown(error, self.request_id.as_deref());
             self.ready.push_back(Err(ModelError { is_partial: self.was_shown, ..error }));
-        }
-        if !is_over {
-            self.phase = Phase::Reading(response, decoder);
-        } else if decoder.is_finished() {
-            // The end of the body is often there already, and a body that was read to its end gives its
-            // connection back. Nobody waits for it.
-            let _ = response.chunk().now_or_never();
         }
     }
 

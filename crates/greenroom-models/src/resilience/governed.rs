@@ -5,11 +5,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::future::select;
-use futures_util::{StreamExt as _, stream};
+use futures_util::{Stream, StreamExt as _, stream};
 use greenroom_core::budget::Price;
 use greenroom_core::model::{
     Caller, ChatEvent, ChatModel, ChatRequest, ChatStream, ModelError, ModelErrorKind,
@@ -247,12 +249,7 @@ impl<M: ChatModel> ChatModel for Governed<M> {
             match shared.enter(ask(&request, key, &shared)).await {
                 Ok(place) => {
                     let inner = Some(model.stream(request));
-                    let call = Call { inner, place, model, has_shown: false };
-                    stream::unfold(call, |mut call| async move {
-                        let event = call.next().await?;
-                        Some((event, call))
-                    })
-                    .boxed()
+                    Box::pin(Call { inner, place, model, has_shown: false }) as ChatStream
                 }
                 Err(refused) => {
                     let error = error(refused, model.name());
@@ -272,32 +269,36 @@ struct Call<M> {
     has_shown: bool,
 }
 
-impl<M: ChatModel> Call<M> {
-    async fn next(&mut self) -> Option<Result<ChatEvent, ModelError>> {
-        let event = match self.inner.as_mut()?.next().await {
-            Some(event) => event,
-            None => Err(broken_off(&*self.model)),
-        };
+impl<M: ChatModel> Stream for Call<M> {
+    type Item = Result<ChatEvent, ModelError>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let call = self.get_mut();
+        let Some(inner) = &mut call.inner else { return Poll::Ready(None) };
+        let event = ready!(inner.as_mut().poll_next(context));
+        let event = event.unwrap_or_else(|| Err(broken_off(&*call.model)));
         match &event {
             Ok(ChatEvent::Meta(meta)) => {
-                let shared = &self.place.shared;
+                let shared = &call.place.shared;
                 shared.state().machine.learn(&meta.limits, shared.clock.elapsed());
             }
             Ok(ChatEvent::Finished(reply)) => {
-                self.show();
-                self.inner = None;
-                self.place.end(CallEnd::Replied { tokens: reply.usage.tokens() });
+                call.show();
+                call.inner = None;
+                call.place.end(CallEnd::Replied { tokens: reply.usage.tokens() });
             }
-            Ok(event) if is_content(event) => self.show(),
+            Ok(event) if is_content(event) => call.show(),
             Ok(_) => {}
             Err(error) => {
-                self.inner = None;
-                self.place.end(CallEnd::Failed(error));
+                call.inner = None;
+                call.place.end(CallEnd::Failed(error));
             }
         }
-        Some(event)
+        Poll::Ready(Some(event))
     }
+}
 
+impl<M> Call<M> {
     fn show(&mut self) {
         if !self.has_shown {
             self.has_shown = true;

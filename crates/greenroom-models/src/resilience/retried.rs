@@ -1,10 +1,13 @@
 //! Making a failed call again.
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::Stream;
+use greenroom_core::BoxFuture;
 use greenroom_core::budget::Price;
 use greenroom_core::model::{ChatEvent, ChatModel, ChatRequest, ChatStream, ModelError};
 use greenroom_core::random::SplitMix64;
@@ -83,12 +86,9 @@ impl<M: ChatModel> ChatModel for Retried<M> {
             return self.shared.model.stream(request);
         }
         let shared = Arc::clone(&self.shared);
-        let call =
-            Call { shared, request, inner: None, attempt: 0, has_shown: false, is_over: false };
-        Box::pin(stream::unfold(call, |mut call| async move {
-            let event = call.next().await?;
-            Some((event, call))
-        }))
+        let (inner, waiting, attempt) = (None, None, 0);
+        let (has_shown, is_over) = (false, false);
+        Box::pin(Call { shared, request, inner, waiting, attempt, has_shown, is_over })
     }
 }
 
@@ -96,39 +96,46 @@ struct Call<M> {
     shared: Arc<Shared<M>>,
     request: ChatRequest,
     inner: Option<ChatStream>,
+    /// The wait before the next try.
+    waiting: Option<BoxFuture<'static, ()>>,
     attempt: u32,
     has_shown: bool,
     is_over: bool,
 }
 
-impl<M: ChatModel> Call<M> {
-    async fn next(&mut self) -> Option<Result<ChatEvent, ModelError>> {
-        while !self.is_over {
-            let error = match self.try_now().next().await {
+impl<M: ChatModel> Stream for Call<M> {
+    type Item = Result<ChatEvent, ModelError>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let call = self.get_mut();
+        while !call.is_over {
+            if let Some(waiting) = &mut call.waiting {
+                ready!(waiting.as_mut().poll(context));
+                call.waiting = None;
+                call.shared.n_retries.fetch_add(1, Ordering::Relaxed);
+            }
+            let error = match ready!(call.try_now().as_mut().poll_next(context)) {
                 Some(Ok(event)) => {
-                    self.has_shown |= is_content(&event);
-                    self.is_over = matches!(event, ChatEvent::Finished(_));
-                    return Some(Ok(event));
+                    call.has_shown |= is_content(&event);
+                    call.is_over = matches!(event, ChatEvent::Finished(_));
+                    return Poll::Ready(Some(Ok(event)));
                 }
                 Some(Err(error)) => error,
-                None => broken_off(&self.shared.model),
+                None => broken_off(&call.shared.model),
             };
-            self.inner = None;
-            match self.wait(&error) {
-                Some(wait) => {
-                    self.shared.clock.sleep(wait).await;
-                    self.shared.n_retries.fetch_add(1, Ordering::Relaxed);
-                }
-                None => {
-                    self.is_over = true;
-                    let is_partial = error.is_partial || self.has_shown;
-                    return Some(Err(ModelError { is_partial, ..error }));
-                }
-            }
+            call.inner = None;
+            let Some(wait) = call.wait(&error) else {
+                call.is_over = true;
+                let is_partial = error.is_partial || call.has_shown;
+                return Poll::Ready(Some(Err(ModelError { is_partial, ..error })));
+            };
+            call.waiting = Some(call.shared.clock.sleep(wait));
         }
-        None
+        Poll::Ready(None)
     }
+}
 
+impl<M: ChatModel> Call<M> {
     /// The stream of the present try, which is begun when there is none.
     fn try_now(&mut self) -> &mut ChatStream {
         self.inner.get_or_insert_with(|| {

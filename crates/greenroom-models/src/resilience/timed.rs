@@ -1,9 +1,10 @@
 //! Giving up a call that stalls.
 
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
-use futures_util::{StreamExt as _, stream};
+use futures_util::Stream;
 use greenroom_core::BoxFuture;
 use greenroom_core::budget::Price;
 use greenroom_core::model::{
@@ -52,11 +53,7 @@ pub(super) fn timed(
     clock: SharedClock,
     broken_off: ModelError,
 ) -> ChatStream {
-    let call = Call { inner: Some(inner), spec, clock, stall: None, timer: None, broken_off };
-    Box::pin(stream::unfold(call, |mut call| async move {
-        let event = call.next().await?;
-        Some((event, call))
-    }))
+    Box::pin(Call { inner: Some(inner), spec, clock, stall: None, timer: None, broken_off })
 }
 
 struct Call {
@@ -71,39 +68,51 @@ struct Call {
     broken_off: ModelError,
 }
 
+/// A stream by hand: it is asked for every token.
+impl Stream for Call {
+    type Item = Result<ChatEvent, ModelError>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let call = self.get_mut();
+        let Some(inner) = &mut call.inner else { return Poll::Ready(None) };
+        let stall = call.stall.get_or_insert_with(|| Stall::new(call.spec, call.clock.elapsed()));
+        match inner.as_mut().poll_next(context) {
+            Poll::Ready(Some(Ok(event))) => {
+                let sign = if is_content(&event) { Sign::Content } else { Sign::Life };
+                stall.saw(sign, call.clock.elapsed());
+                if matches!(event, ChatEvent::Finished(_)) {
+                    call.inner = None;
+                }
+                Poll::Ready(Some(Ok(event)))
+            }
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(call.end(error)))),
+            Poll::Ready(None) => {
+                let error = call.broken_off.clone();
+                Poll::Ready(Some(Err(call.end(error))))
+            }
+            Poll::Pending => call.poll_timer(context).map(|error| Some(Err(error))),
+        }
+    }
+}
+
 impl Call {
-    async fn next(&mut self) -> Option<Result<ChatEvent, ModelError>> {
+    /// Waits for the next instant at which the call has stalled, unless something comes.
+    fn poll_timer(&mut self, context: &mut Context<'_>) -> Poll<ModelError> {
         loop {
-            let inner = self.inner.as_mut()?;
-            let now = self.clock.elapsed();
-            let stall = self.stall.get_or_insert_with(|| Stall::new(self.spec, now));
+            let Some(stall) = &self.stall else { return Poll::Pending };
             let (at, stalled) = stall.next();
-            if self.timer.as_ref().is_none_or(|(set_for, _)| at < *set_for) {
+            let is_late = |(set_for, _): &(Duration, _)| at < *set_for;
+            if self.timer.as_ref().is_none_or(is_late) {
                 self.timer = Some((at, sleep_until(&self.clock, at)));
             }
-            let Some((_, timer)) = &mut self.timer else { continue };
-            match select(inner.next(), timer).await {
-                Either::Left((Some(Ok(event)), _)) => {
-                    let sign = if is_content(&event) { Sign::Content } else { Sign::Life };
-                    stall.saw(sign, self.clock.elapsed());
-                    if matches!(event, ChatEvent::Finished(_)) {
-                        self.inner = None;
-                    }
-                    return Some(Ok(event));
-                }
-                Either::Left((Some(Err(error)), _)) => return Some(Err(self.end(error))),
-                Either::Left((None, _)) => {
-                    let error = self.broken_off.clone();
-                    return Some(Err(self.end(error)));
-                }
-                Either::Right(_) => {
-                    self.timer = None;
-                    if stall.over(self.clock.elapsed()).is_some() {
-                        let (kind, model) = (ModelErrorKind::Timeout, &*self.broken_off.model);
-                        let error = ModelError::new(kind, model, stalled.to_string());
-                        return Some(Err(self.end(error)));
-                    }
-                }
+            if let Some((_, timer)) = &mut self.timer {
+                ready!(timer.as_mut().poll(context));
+            }
+            self.timer = None;
+            if stall.over(self.clock.elapsed()).is_some() {
+                let (kind, model) = (ModelErrorKind::Timeout, &*self.broken_off.model);
+                let error = ModelError::new(kind, model, stalled.to_string());
+                return Poll::Ready(self.end(error));
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::mem;
 
 use greenroom_core::model::ModelErrorKind;
+use memchr::{memchr, memchr2};
 
 use super::Fault;
 
@@ -54,10 +55,7 @@ impl Lines {
         if mem::take(&mut self.is_handed_out) {
             self.open.clear();
         }
-        // Most bytes are neither, and one comparison says so.
-        let cr_ends = self.cr_ends;
-        let ends = |byte: &u8| *byte <= b'\r' && (*byte == b'\n' || (cr_ends && *byte == b'\r'));
-        let end = bytes.iter().position(ends);
+        let end = if self.cr_ends { memchr2(b'\n', b'\r', bytes) } else { memchr(b'\n', bytes) };
         let (piece, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
         if self.open.len() + piece.len() > self.len_max {
             return Err(too_long("line", self.len_max));

@@ -1,5 +1,7 @@
 //! What several wires spell alike.
 
+use std::borrow::Cow;
+
 use greenroom_core::message::{Image, ToolOutcome};
 use greenroom_core::model::Effort;
 use serde_json::{Value, json};
@@ -7,28 +9,40 @@ use serde_json::{Value, json};
 /// The longest name of a tool that every provider takes.
 const NAME_LEN_MAX: usize = 64;
 
-/// The outcome of a call as a text that the model reads, and whether it is an error.
-pub(super) fn outcome(outcome: &ToolOutcome) -> (String, bool) {
+/// The outcome of a call as a text that the model reads, and whether it is an error. A text is not quoted, any other value is
+/// written as JSON.
+pub(super) fn outcome(outcome: &ToolOutcome) -> (Cow<'_, str>, bool) {
     match outcome {
-        ToolOutcome::Ok(Value::String(text)) => (text.clone(), false),
-        ToolOutcome::Ok(value) => (value.to_string(), false),
-        ToolOutcome::Error(error) => (format!("error ({}): {}", error.kind, error.message), true),
+        ToolOutcome::Ok(value) => (value_text(value), false),
+        ToolOutcome::Error(error) => {
+            (format!("error ({}): {}", error.kind, error.message).into(), true)
+        }
     }
 }
 
 /// A tool's name as it may stand in a conversation. A model can make up any name; one with signs that its
 /// provider forbids would have the whole conversation refused.
-pub(super) fn tool_name(name: &str) -> String {
-    let allowed = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
-    let name: String = name.chars().take(NAME_LEN_MAX).map(allowed).collect();
-    if name.is_empty() { "unnamed".to_owned() } else { name }
+pub(super) fn tool_name(name: &str) -> Cow<'_, str> {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    match name {
+        "" => "unnamed".into(),
+        name if name.len() <= NAME_LEN_MAX && name.chars().all(is_allowed) => name.into(),
+        name => {
+            let allowed = |c| if is_allowed(c) { c } else { '_' };
+            name.chars().take(NAME_LEN_MAX).map(allowed).collect()
+        }
+    }
 }
 
 /// The arguments of a call as the text of a JSON value; what was no JSON stays as the model wrote it.
-pub(super) fn arguments_text(arguments: &Value) -> String {
-    match arguments {
-        Value::String(text) => text.clone(),
-        value => value.to_string(),
+pub(super) fn arguments_text(arguments: &Value) -> Cow<'_, str> {
+    value_text(arguments)
+}
+
+fn value_text(value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::String(text) => text.into(),
+        value => value.to_string().into(),
     }
 }
 

@@ -16,6 +16,8 @@ pub(super) struct Events {
     /// The data of the event that is not complete, its lines joined by a line feed.
     open: String,
     has_data: bool,
+    /// Whether `open` is the event that was handed out last.
+    is_handed_out: bool,
 }
 
 impl Events {
@@ -25,17 +27,21 @@ impl Events {
             event_len_max: limits.event_len_max,
             open: String::new(),
             has_data: false,
+            is_handed_out: false,
         }
     }
 
     /// Takes the data of the next event from the front of `bytes`; `None` when they do not complete one, and all of
     /// them are taken.
-    pub(super) fn next(&mut self, bytes: &mut &[u8]) -> Result<Option<String>, Fault> {
+    pub(super) fn next(&mut self, bytes: &mut &[u8]) -> Result<Option<&str>, Fault> {
+        if mem::take(&mut self.is_handed_out) {
+            self.open.clear();
+        }
         while let Some(line) = self.lines.next(bytes)? {
             if line.is_empty() {
-                let event = mem::take(&mut self.open);
                 if mem::take(&mut self.has_data) {
-                    return Ok(Some(event));
+                    self.is_handed_out = true;
+                    return Ok(Some(&self.open));
                 }
                 continue;
             }

@@ -66,7 +66,7 @@ impl Dialect for Decode {
             self.reply.text(message.content.as_deref().unwrap_or_default(), out);
             for call in message.tool_calls.into_iter().flatten() {
                 let arguments = match &call.function.arguments {
-                    Value::Null => String::new(),
+                    Value::Null => "".into(),
                     arguments => spelling::arguments_text(arguments),
                 };
                 let piece = CallPiece {

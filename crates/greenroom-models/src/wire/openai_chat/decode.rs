@@ -137,7 +137,7 @@ impl Decode {
             let function = call.function.as_ref();
             let arguments = function.and_then(|function| function.arguments.as_ref());
             let arguments = match arguments {
-                None | Some(Value::Null) => String::new(),
+                None | Some(Value::Null) => "".into(),
                 Some(arguments) => spelling::arguments_text(arguments),
             };
             let piece = CallPiece {

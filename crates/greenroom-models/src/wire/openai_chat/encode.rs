@@ -1,149 +1,221 @@
 //! A request as the body of `POST chat/completions`.
 
+use std::borrow::Cow;
+
 use greenroom_core::history::{PairedCall, Turn, turns};
 use greenroom_core::message::Image;
-use greenroom_core::model::{ChatOptions, ChatRequest, ToolChoice};
+use greenroom_core::model::{ChatRequest, ToolChoice};
 use greenroom_core::tool::ToolSpec;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::wire::json::set;
 use crate::wire::shape::{self, Format};
 use crate::wire::{Quirks, schema, spelling};
 
-/// A body. Schemas are long and many requests have the same, so they are written and not copied first.
+/// A body. Conversations and schemas are long, so they are written from where they are and not copied first.
 #[derive(Serialize)]
 struct Body<'a> {
-    #[serde(flatten)]
-    fields: Value,
+    model: &'a str,
+    messages: Vec<Said<'a>>,
+    stream: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream_options: Option<StreamOptions>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_completion_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_format: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_p: Option<f64>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    stop: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    random_seed: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_effort: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tools: Vec<Offered<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_choice: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parallel_tool_calls: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct StreamOptions {
+    include_usage: bool,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "role", rename_all = "lowercase")]
+enum Said<'a> {
+    System {
+        content: &'a str,
+    },
+    User {
+        content: Content<'a>,
+    },
+    Assistant {
+        content: Option<&'a str>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        tool_calls: Vec<Made<'a>>,
+    },
+    Tool {
+        tool_call_id: &'a str,
+        content: Cow<'a, str>,
+    },
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Content<'a> {
+    Text(&'a str),
+    Parts(Vec<Value>),
+}
+
+/// A call that a model made.
+#[derive(Serialize)]
+struct Made<'a> {
+    id: &'a str,
+    r#type: &'static str,
+    function: Called<'a>,
+}
+
+#[derive(Serialize)]
+struct Called<'a> {
+    name: Cow<'a, str>,
+    arguments: Cow<'a, str>,
 }
 
 #[derive(Serialize)]
 struct Offered<'a> {
-    function: Function<'a>,
     r#type: &'static str,
+    function: Function<'a>,
 }
 
 #[derive(Serialize)]
 struct Function<'a> {
-    description: &'a str,
     name: &'a str,
+    description: &'a str,
     parameters: &'a Value,
 }
 
 /// The body as a value.
 pub(in crate::wire) fn encode(model: &str, request: &ChatRequest, quirks: Quirks) -> Value {
     let (request, format) = shape::asked(request, quirks, Some(&schema::OPENAI));
-    serde_json::to_value(spelled(model, &request, format, quirks)).expect(IS_JSON)
+    let turns = turns(&request.messages);
+    serde_json::to_value(spelled(model, &request, &turns, format, quirks)).expect(IS_JSON)
 }
 
 /// The body as it is sent.
 pub(in crate::wire) fn written(model: &str, request: &ChatRequest, quirks: Quirks) -> Vec<u8> {
     let (request, format) = shape::asked(request, quirks, Some(&schema::OPENAI));
-    serde_json::to_vec(&spelled(model, &request, format, quirks)).expect(IS_JSON)
+    let turns = turns(&request.messages);
+    serde_json::to_vec(&spelled(model, &request, &turns, format, quirks)).expect(IS_JSON)
 }
 
 const IS_JSON: &str = "its maps have text for keys";
 
-fn spelled<'a>(model: &str, request: &'a ChatRequest, format: Format, quirks: Quirks) -> Body<'a> {
-    let mut messages = Vec::new();
-    for turn in turns(&request.messages) {
-        push(&mut messages, &turn);
+fn spelled<'a>(
+    model: &'a str,
+    request: &'a ChatRequest,
+    turns: &'a [Turn<'a>],
+    format: Format,
+    quirks: Quirks,
+) -> Body<'a> {
+    let mut messages = Vec::with_capacity(turns.len());
+    for turn in turns {
+        push(&mut messages, turn);
     }
-    let mut fields = json!({ "model": model, "stream": true });
-    fields["messages"] = Value::Array(messages);
-    if !quirks.no_stream_options {
-        fields["stream_options"] = json!({ "include_usage": true });
+    let (options, limit) = (&request.options, request.output_tokens_max);
+    let has_tools = !request.tools.is_empty();
+    let choice = options.tool_choice.as_ref().filter(|_| has_tools);
+    let parallel = options.parallel_tool_calls.filter(|_| has_tools && !quirks.no_parallel_choice);
+    Body {
+        model,
+        messages,
+        stream: true,
+        stream_options: (!quirks.no_stream_options)
+            .then_some(StreamOptions { include_usage: true }),
+        max_completion_tokens: limit.filter(|_| !quirks.max_tokens),
+        max_tokens: limit.filter(|_| quirks.max_tokens),
+        response_format: response_format(format),
+        temperature: options.temperature,
+        top_p: options.top_p,
+        stop: &options.stop,
+        seed: options.seed.filter(|_| !quirks.random_seed),
+        random_seed: options.seed.filter(|_| quirks.random_seed),
+        reasoning_effort: options.effort.filter(|_| !quirks.no_effort).map(spelling::effort),
+        tools: request.tools.iter().map(offered).collect(),
+        tool_choice: choice.map(|choice| chosen(choice, quirks)),
+        parallel_tool_calls: parallel,
     }
-    let limit = if quirks.max_tokens { "max_tokens" } else { "max_completion_tokens" };
-    set(&mut fields, limit, request.output_tokens_max);
-    match format {
-        Format::Free => {}
-        Format::Json => fields["response_format"] = json!({ "type": "json_object" }),
-        Format::Schema { name, schema, is_strict } => {
-            let schema = json!({ "name": name, "schema": schema, "strict": is_strict });
-            fields["response_format"] = json!({ "type": "json_schema", "json_schema": schema });
-        }
-    }
-    sampling(&mut fields, &request.options, quirks);
-    if !request.tools.is_empty() {
-        choice(&mut fields, &request.options, quirks);
-    }
-    Body { fields, tools: request.tools.iter().map(offered).collect() }
 }
 
-fn push(messages: &mut Vec<Value>, turn: &Turn<'_>) {
+fn response_format(format: Format) -> Option<Value> {
+    match format {
+        Format::Free => None,
+        Format::Json => Some(json!({ "type": "json_object" })),
+        Format::Schema { name, schema, is_strict } => {
+            let schema = json!({ "name": name, "schema": schema, "strict": is_strict });
+            Some(json!({ "type": "json_schema", "json_schema": schema }))
+        }
+    }
+}
+
+fn push<'a>(messages: &mut Vec<Said<'a>>, turn: &'a Turn<'a>) {
     match turn {
-        Turn::System(text) => messages.push(json!({ "role": "system", "content": text })),
+        Turn::System(text) => messages.push(Said::System { content: text }),
         Turn::User { text, images } => {
-            messages.push(json!({ "role": "user", "content": content(text, images) }));
+            messages.push(Said::User { content: content(text, images) });
         }
-        Turn::Assistant { text, calls, .. } if calls.is_empty() => {
-            // Only a thought, which this wire does not take back.
-            if !text.is_empty() {
-                messages.push(json!({ "role": "assistant", "content": text }));
-            }
-        }
+        // Only a thought, which this wire does not take back.
+        Turn::Assistant { text: "", calls, .. } if calls.is_empty() => {}
         Turn::Assistant { text, calls, .. } => {
-            let content = (!text.is_empty()).then_some(text);
-            let made: Vec<_> = calls.iter().map(call).collect();
-            messages.push(json!({ "role": "assistant", "content": content, "tool_calls": made }));
+            let content = (!text.is_empty()).then_some(*text);
+            messages
+                .push(Said::Assistant { content, tool_calls: calls.iter().map(made).collect() });
             messages.extend(calls.iter().map(|paired| {
-                let (text, _) = spelling::outcome(&paired.outcome);
-                json!({ "role": "tool", "tool_call_id": paired.id, "content": text })
+                let (content, _) = spelling::outcome(&paired.outcome);
+                Said::Tool { tool_call_id: &paired.id, content }
             }));
         }
     }
 }
 
-fn content(text: &str, images: &[Image]) -> Value {
+fn content<'a>(text: &'a str, images: &[Image]) -> Content<'a> {
     if images.is_empty() {
-        return Value::from(text);
+        return Content::Text(text);
     }
     let words = (!text.is_empty()).then(|| json!({ "type": "text", "text": text }));
     let images = images.iter().map(|image| {
         json!({ "type": "image_url", "image_url": { "url": spelling::image_address(image) } })
     });
-    words.into_iter().chain(images).collect()
+    Content::Parts(words.into_iter().chain(images).collect())
 }
 
-fn call(paired: &PairedCall<'_>) -> Value {
+fn made<'a>(paired: &'a PairedCall<'a>) -> Made<'a> {
     let name = spelling::tool_name(&paired.call.name);
     let arguments = spelling::arguments_text(&paired.call.arguments);
-    json!({
-        "id": paired.id,
-        "type": "function",
-        "function": { "name": name, "arguments": arguments },
-    })
-}
-
-fn sampling(body: &mut Value, options: &ChatOptions, quirks: Quirks) {
-    set(body, "temperature", options.temperature);
-    set(body, "top_p", options.top_p);
-    set(body, "stop", (!options.stop.is_empty()).then(|| options.stop.clone()));
-    set(body, if quirks.random_seed { "random_seed" } else { "seed" }, options.seed);
-    if !quirks.no_effort {
-        set(body, "reasoning_effort", options.effort.map(spelling::effort));
-    }
+    Made { id: &paired.id, r#type: "function", function: Called { name, arguments } }
 }
 
 fn offered(tool: &ToolSpec) -> Offered<'_> {
     let ToolSpec { name, description, parameters, .. } = tool;
-    Offered { function: Function { description, name, parameters }, r#type: "function" }
+    Offered { r#type: "function", function: Function { name, description, parameters } }
 }
 
-fn choice(body: &mut Value, options: &ChatOptions, quirks: Quirks) {
-    let choice = options.tool_choice.as_ref().map(|choice| match choice {
+fn chosen(choice: &ToolChoice, quirks: Quirks) -> Value {
+    match choice {
         ToolChoice::None => json!("none"),
         ToolChoice::Required if quirks.any_tool => json!("any"),
         ToolChoice::Required => json!("required"),
         ToolChoice::Tool(name) => json!({ "type": "function", "function": { "name": name } }),
         _ => json!("auto"),
-    });
-    set(body, "tool_choice", choice);
-    if !quirks.no_parallel_choice {
-        set(body, "parallel_tool_calls", options.parallel_tool_calls);
     }
 }

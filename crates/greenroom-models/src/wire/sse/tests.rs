@@ -7,7 +7,7 @@ fn events(body: &str, size: usize) -> Vec<String> {
     let mut found = Vec::new();
     for mut piece in body.as_bytes().chunks(size) {
         while let Some(event) = events.next(&mut piece).expect("within the limits") {
-            found.push(event);
+            found.push(event.to_owned());
         }
     }
     found

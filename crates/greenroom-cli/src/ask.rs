@@ -1,9 +1,7 @@
 //! `greenroom ask`: one question, one answer.
 
 use std::path::Path;
-use std::time::Duration;
 
-use greenroom_core::ids::RunId;
 use greenroom_core::report::Goal;
 use greenroom_core::time::Clock as _;
 use greenroom_runtime::SystemClock;
@@ -17,21 +15,9 @@ use crate::question::question;
 use crate::render::{
     agents, answer, answered_json, failed_json, problem_of, summary, waiting_json,
 };
-use crate::runs::{Asked, asked_text, unfinished};
+use crate::runs::{Asked, Means, asked_text, resume_one, unfinished};
 use crate::session::Session;
-use crate::watch::{Answered, Followed, Nobody, Waiting, follow, watch};
-
-/// What is to be done.
-enum Work {
-    Ask(Goal),
-    Resume(Resumed),
-}
-
-/// An unfinished run, and how much of its time is left.
-pub(crate) struct Resumed {
-    pub(crate) run: RunId,
-    pub(crate) rest: Duration,
-}
+use crate::watch::{Answered, Followed, Nobody, Waiting, watch};
 
 /// Answers a question.
 pub(crate) async fn ask(args: AskArgs, console: &Console) -> Result<Exit, Failure> {
@@ -47,36 +33,23 @@ pub(crate) async fn ask(args: AskArgs, console: &Console) -> Result<Exit, Failur
 
 async fn run(args: AskArgs, console: &Console) -> Result<Followed, Failure> {
     let sources = args.sources();
-    let work = match (&args.resume, args.question) {
-        (Some(run), _) => Work::Resume(unfinished(sources.store.as_deref(), run).await?),
-        (None, asked) => {
-            let (budget, top_k) = (args.limits.budget(), args.limits.top_k());
-            let question = question(asked.unwrap_or_default())?;
-            Work::Ask(Goal { budget, top_k, ..Goal::new(question) })
-        }
-    };
+    if let Some(run) = &args.resume {
+        let run = unfinished(sources.store.as_deref(), run).await?;
+        let config = Config::load(&args.models)?;
+        Models::new(&config)?.check(&args.limits.budget())?;
+        let means = Means { sources, config: &config, keep: &args.keep };
+        return resume_one(&run, means, console).await;
+    }
+    let (budget, top_k) = (args.limits.budget(), args.limits.top_k());
+    let question = question(args.question.unwrap_or_default())?;
     let config = Config::load(&args.models)?;
-    let models = Models::new(&config)?;
-    models.check(&args.limits.budget())?;
-    let mut keep = config.keep(&args.keep);
-    keep.is_needed |= matches!(work, Work::Resume(_));
+    let (models, keep) = (Models::new(&config)?, config.keep(&args.keep));
+    models.check(&budget)?;
     let session = Session::start(&sources, models, &keep, console).await?;
-    let followed = match work {
-        Work::Ask(goal) => watch(&session, goal, console, &mut Nobody).await,
-        Work::Resume(run) => resumed(&session, run, console).await,
-    };
+    let goal = Goal { budget, top_k, ..Goal::new(question) };
+    let followed = watch(&session, goal, console, &mut Nobody).await;
     session.end().await;
     followed
-}
-
-/// Continues a run, with as much of its time as is left.
-pub(crate) async fn resumed(
-    session: &Session,
-    Resumed { run, rest }: Resumed,
-    console: &Console,
-) -> Result<Followed, Failure> {
-    let run = session.resume(run).await?;
-    follow(session, run, rest, console, &mut Nobody).await
 }
 
 /// Prints that there was no run, where programs read it.

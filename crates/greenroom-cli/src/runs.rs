@@ -13,9 +13,7 @@ mod timeline;
 use std::path::{Path, PathBuf};
 
 use greenroom_core::approval::Decision;
-use greenroom_core::ids::StreamId;
 use greenroom_core::journal::{Journal as _, JournalError, JournalErrorKind, RunHead, Runs};
-use greenroom_core::recovery::Footprint;
 use greenroom_core::report::Status;
 use greenroom_core::time::{Clock as _, Timestamp};
 use greenroom_journal::SqliteJournal;
@@ -23,12 +21,13 @@ use greenroom_runtime::{Runtime, SystemClock};
 use serde::Serialize;
 
 use crate::args::{RunsArgs, RunsCommand};
-use crate::ask::Resumed;
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Problem, chain};
 use crate::paths;
 use crate::render::{count, json_line};
 pub(crate) use asked::{Asked, text as asked_text};
+pub(crate) use resume::{Means, one as resume_one};
+use stored::Stored;
 
 /// Does what was asked of the runs of a store.
 pub(crate) async fn runs(args: RunsArgs, console: &Console) -> Result<Exit, Failure> {
@@ -102,8 +101,8 @@ async fn idle(dir: &Path) -> Result<Runtime, Failure> {
     started.map_err(|error| Problem::new(Exit::Config, "GR0105", chain(&error)).into())
 }
 
-/// An unfinished run by the beginning of its id, or the newest one, and how much of its time is left.
-pub(crate) async fn unfinished(store: Option<&Path>, id: &str) -> Result<Resumed, Failure> {
+/// A run by the beginning of its id, or the newest one that is unfinished.
+pub(crate) async fn unfinished(store: Option<&Path>, id: &str) -> Result<Stored, Failure> {
     let dir = journal_dir(store).ok_or_else(nowhere)?;
     let journal = readable(&dir)?;
     let head = if id.is_empty() {
@@ -113,9 +112,7 @@ pub(crate) async fn unfinished(store: Option<&Path>, id: &str) -> Result<Resumed
     } else {
         find(&dir, &journal, id).await?
     };
-    let root = journal.load(&StreamId::root(head.run)).await?;
-    let rest = Footprint::of_root(&root).time_left(SystemClock::new().now());
-    Ok(Resumed { run: head.run, rest })
+    Ok(Stored::read(&journal, head).await?)
 }
 
 /// The one run whose id begins like that.

@@ -19,7 +19,7 @@ use greenroom_tools::{CalculateTool, DateTool, ReadFileTool};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::args::Sources;
-use crate::config::Keep;
+use crate::config::{Keep, Role, TOOLS};
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Problem, chain};
 use crate::models::Models;
@@ -232,6 +232,15 @@ fn absolute(path: &Path) -> PathBuf {
 pub(crate) fn corpora_of(config: &TeamConfig) -> Vec<PathBuf> {
     let corpora = (1..).map_while(|n: u32| config.get(&format!("{CORPUS} {n}")));
     corpora.map(PathBuf::from).collect()
+}
+
+/// The tools whose calls wait for a person in a run, by what its team was made of. Every seat has them all.
+pub(crate) fn approved_in(config: &TeamConfig) -> impl Iterator<Item = String> {
+    let waits = |tool: &&str| {
+        let part = |role: Role| format!("{} approval of {tool}", role.name());
+        Role::ALL.into_iter().any(|role| config.get(&part(role)).is_some())
+    };
+    TOOLS.into_iter().filter(move |tool| waits(tool)).map(str::to_owned)
 }
 
 /// Shows how far indexing is, until it is dropped. Nothing is shown of what is over at once.

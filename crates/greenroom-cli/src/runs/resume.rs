@@ -1,6 +1,6 @@
 //! `runs resume`: unfinished runs are continued, each with what it began with.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use greenroom_core::journal::{Journal as _, Runs};
 use greenroom_core::recovery::{Footprint, Owner};
@@ -9,14 +9,22 @@ use greenroom_runtime::SystemClock;
 
 use super::answer::over;
 use super::stored::Stored;
-use crate::args::{ResumeArgs, Sources};
-use crate::ask::{Resumed, conclude_followed, resumed, told};
+use crate::args::{KeepArgs, ResumeArgs, Sources};
+use crate::ask::{conclude_followed, told};
 use crate::config::Config;
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Problem};
 use crate::models::Models;
-use crate::session::{Session, corpora_of};
-use crate::watch::{Followed, Waiting};
+use crate::session::{Session, approved_in, corpora_of};
+use crate::watch::{Followed, Nobody, Waiting, follow};
+
+/// What a run goes on with.
+pub(crate) struct Means<'a> {
+    /// Without corpora, those that the run began with.
+    pub(crate) sources: Sources,
+    pub(crate) config: &'a Config,
+    pub(crate) keep: &'a KeepArgs,
+}
 
 /// Continues a run, or all that are unfinished, one after the other. The exit status is that of the first
 /// one that did not complete.
@@ -28,6 +36,7 @@ pub(super) async fn resume(
 ) -> Result<Exit, Failure> {
     let mut exit = Exit::Ok;
     let runs = wanted(dir, args).await?;
+    let config = Config::load(&args.models)?;
     if runs.is_empty() {
         console.note("there is no unfinished run");
     }
@@ -36,7 +45,9 @@ pub(super) async fn resume(
         if !is_alone {
             console.note(&format!("run {}: {}", run.head.run.short(), run.question()));
         }
-        let ended = match one(&run, store, args, console).await {
+        let sources = Sources { corpora: args.corpus.clone(), store: store.map(Path::to_owned) };
+        let means = Means { sources, config: &config, keep: &args.keep };
+        let ended = match one(&run, means, console).await {
             Ok(followed) => conclude_followed(&followed, store, json, console)?,
             // One that cannot be continued does not keep the others from it.
             Err(failure) if matches!(failure, Failure::Problem(_)) && !is_alone => {
@@ -75,10 +86,11 @@ async fn wanted(dir: &Path, args: &ResumeArgs) -> Result<Vec<Stored>, Failure> {
     Ok(runs)
 }
 
-async fn one(
+/// Continues a run, with as much of its time as is left, and asks people about what they were to be asked about
+/// when it began.
+pub(crate) async fn one(
     run: &Stored,
-    store: Option<&Path>,
-    args: &ResumeArgs,
+    Means { mut sources, config, keep }: Means<'_>,
     console: &Console,
 ) -> Result<Followed, Failure> {
     let id = run.head.run;
@@ -88,23 +100,25 @@ async fn one(
         return Err(refused("the run is another program's").into());
     }
     let now = SystemClock::new().now();
-    if seen.nap().is_some_and(|nap| nap.until > now) {
+    if run.head.status.is_none() && seen.nap().is_some_and(|nap| nap.until > now) {
         // Nothing has to be started to know that it waits.
         return Ok(Followed::Waits(Waiting { run: id, calls: run.pending() }));
     }
-    let corpora =
-        if args.corpus.is_empty() { corpora_of(seen.config()) } else { args.corpus.clone() };
-    if corpora.is_empty() {
+    if sources.corpora.is_empty() {
+        sources.corpora = corpora_of(seen.config());
+    }
+    if sources.corpora.is_empty() {
         let problem = refused("the run does not say what it answers from");
         return Err(problem.help("name it with --corpus").into());
     }
-    let config = Config::load(&args.models)?;
-    let mut keep = config.keep(&args.keep);
-    keep.approve.extend(run.approved_tools());
+    let mut keep = config.keep(keep);
+    keep.approve.extend(approved_in(seen.config()));
     keep.is_needed = true;
-    let sources = Sources { corpora, store: store.map(PathBuf::from) };
-    let session = Session::start(&sources, Models::new(&config)?, &keep, console).await?;
-    let followed = resumed(&session, Resumed { run: id, rest: seen.time_left(now) }, console).await;
+    let session = Session::start(&sources, Models::new(config)?, &keep, console).await?;
+    let followed = match session.resume(id).await {
+        Ok(run) => follow(&session, run, seen.time_left(now), console, &mut Nobody).await,
+        Err(failure) => Err(failure),
+    };
     session.end().await;
     followed
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use greenroom_core::approval::{Ask, PendingCall, pending};
+use greenroom_core::approval::{PendingCall, pending};
 use greenroom_core::budget::{Usage, Usd};
 use greenroom_core::ids::StreamId;
 use greenroom_core::journal::{Event, Journal as _, JournalError, Recorded, RunHead};
@@ -13,7 +13,7 @@ use crate::exit::Failure;
 
 /// A run with its events.
 #[derive(Debug)]
-pub(super) struct Stored {
+pub(crate) struct Stored {
     pub(super) head: RunHead,
     /// The root comes first.
     pub(super) streams: Vec<(StreamId, Vec<Recorded>)>,
@@ -90,15 +90,6 @@ impl Stored {
             return Vec::new();
         }
         self.streams.iter().flat_map(|(stream, events)| pending(stream, events)).collect()
-    }
-
-    /// The tools about which people were asked.
-    pub(super) fn approved_tools(&self) -> impl Iterator<Item = String> {
-        let events = self.streams.iter().flat_map(|(_, events)| events);
-        events.filter_map(|recorded| match &recorded.event {
-            Event::PersonAsked { tool, ask: Ask::Approval, .. } => Some(tool.clone()),
-            _ => None,
-        })
     }
 
     /// How far the run is, in a word.

@@ -79,6 +79,38 @@ fn a_run_stops_for_a_person_and_goes_on_once_it_is_answered() {
     assert_eq!((ran.code, ran.out.as_str()), (Some(0), ""));
 }
 
+/// However it is continued, also before anybody was asked about the tool.
+#[test]
+fn a_run_that_goes_on_asks_about_the_tools_that_it_began_with() {
+    let world = World::new();
+    let id = asked(&world);
+    let ask = ["ask", "--corpus", "docs", "--json", "--resume"];
+    let runs = ["runs", "resume", "--json"];
+    for command in [&ask[..], &runs[..]] {
+        let fork = world.run(&["runs", "fork", &id, "--at", "1", "--json"]).json();
+        let fork = fork["run"].as_str().expect("it has an id");
+        let ran = world.run(&[command, &[fork]].concat());
+        assert_eq!(ran.code, Some(5), "{ran:?}");
+        assert_eq!(ran.json()["pending"][0]["tool"], "search", "{ran:?}");
+    }
+}
+
+#[test]
+fn a_run_goes_on_with_all_that_was_to_be_approved_and_not_only_what_was_asked() {
+    let world = World::new();
+    let ran = world.run(&[&ASK[..], &["--approve", "read_file", "--json"]].concat());
+    assert_eq!(ran.code, Some(5), "{ran:?}");
+    let json = ran.json();
+    let id = json["run_id"].as_str().expect("there is a run");
+    assert_eq!(approve_all(&world, id).code, Some(0));
+    let events = world.run(&["runs", "export", id]).out;
+    let lines = events.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let claims: Vec<_> = lines.filter(|line| line["event"]["kind"] == "run_claimed").collect();
+    assert!(!claims.is_empty(), "{events}");
+    let is_other = |claim: &Value| claim["event"]["changes"].to_string().contains("approval");
+    assert!(!claims.iter().any(is_other), "{claims:?}");
+}
+
 #[test]
 fn a_call_that_is_denied_is_not_made_and_the_model_reads_why() {
     let world = World::new();

@@ -10,7 +10,7 @@ use greenroom_core::budget::{Budget, Spent};
 use greenroom_core::model::{ChatModel, ModelErrorKind};
 use greenroom_core::report::{Outcome, TaskFailure};
 use greenroom_models::Extractive;
-use greenroom_models::http::{Accounts, Providers, SetupError, SetupErrorKind, nearest};
+use greenroom_models::http::{Accounts, ModelName, Providers, SetupError, SetupErrorKind, nearest};
 use greenroom_models::resilience::{EmbedderSpec, GovernorSpec, RateSpec, ResilienceSpec};
 use greenroom_retrieval::Embedding;
 use greenroom_runtime::{SystemClock, TeamBuilder};
@@ -26,8 +26,8 @@ const NAMES_MAX: usize = 12;
 pub(crate) struct Models {
     roles: Vec<(Role, Arc<dyn ChatModel>)>,
     embedding: Option<Embedding>,
-    /// What the embedder is called when its price is not known.
-    unpriced_embedder: Option<String>,
+    /// What the embedder is called, and what its price is looked up by, when that is not known.
+    unpriced_embedder: Option<(String, String)>,
     providers: Option<Providers>,
     limits: TurnLimits,
 }
@@ -60,13 +60,16 @@ impl Models {
                 accounts.embedder(&name.value, dimensions, EmbedderSpec::default())
             });
             let embedder = made.map_err(|error| unusable(&error, "the embedder", &name.origin))?;
-            Ok::<_, Failure>((embedder, file))
+            // Its name says how long its vectors are, which its price does not depend on.
+            let priced_by = name.value.parse().map(|name: ModelName| name.to_string());
+            let priced_by = priced_by.unwrap_or(name.value);
+            Ok::<_, Failure>((embedder, priced_by, file))
         });
         let embedder = embedder.transpose()?;
-        let unpriced_embedder =
-            embedder.as_ref().filter(|(embedder, _)| embedder.price().is_none());
-        let unpriced_embedder = unpriced_embedder.map(|(embedder, _)| embedder.name().to_owned());
-        let embedding = embedder.map(|(embedder, file)| {
+        let unpriced = embedder.as_ref().filter(|(embedder, ..)| embedder.price().is_none());
+        let unpriced_embedder = unpriced
+            .map(|(embedder, priced_by, _)| (embedder.name().to_owned(), priced_by.clone()));
+        let embedding = embedder.map(|(embedder, _, file)| {
             let prefix = |text: &Option<String>| text.clone().unwrap_or_default();
             let embedding = Embedding::new(embedder)
                 .prefixes(prefix(&file.passage_prefix), prefix(&file.query_prefix));
@@ -89,22 +92,23 @@ impl Models {
     ///
     /// A model whose price is not known.
     pub(crate) fn check(&self, budget: &Budget) -> Result<(), Failure> {
-        let models = self.roles.iter().filter(|(_, model)| model.price().is_none());
-        let mut unpriced =
-            models.map(|(_, model)| model.name()).chain(self.unpriced_embedder.as_deref());
-        let (Some(_), Some(name)) = (budget.money_max, unpriced.next()) else { return Ok(()) };
+        let unpriced = self.unpriced().next();
+        let (Some(_), Some((name, key))) = (budget.money_max, unpriced) else { return Ok(()) };
         let message = format!("--budget-usd cannot be kept: the price of {name} is not known");
-        let help = format!("give it in the configuration file, in [prices.{name:?}]");
+        let help = format!("give it in the configuration file, in [prices.{key:?}]");
         Err(Problem::new(Exit::Config, "GR0409", message).help(help).into())
     }
 
-    /// Whether the price is known of every model that something was spent on.
+    /// Whether the price is known of every model that something was spent on, the embedder included.
     pub(crate) fn are_priced(&self, spending: &[Spent]) -> bool {
-        let is_unpriced = |spent: &Spent| {
-            let mut models = self.roles.iter().map(|(_, model)| model);
-            models.any(|model| model.name() == spent.model && model.price().is_none())
-        };
-        !spending.iter().any(is_unpriced)
+        !self.unpriced().any(|(name, _)| spending.iter().any(|spent| spent.model == name))
+    }
+
+    /// Those whose price is not known: their names, and what their prices are looked up by.
+    fn unpriced(&self) -> impl Iterator<Item = (&str, &str)> {
+        let models = self.roles.iter().filter(|(_, model)| model.price().is_none());
+        let embedder = self.unpriced_embedder.iter().map(|(name, key)| (&**name, &**key));
+        models.map(|(_, model)| (model.name(), model.name())).chain(embedder)
     }
 
     /// Whether no provider is asked.

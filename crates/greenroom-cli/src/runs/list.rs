@@ -46,10 +46,9 @@ pub(super) async fn list(
         let journal = super::readable(dir)?;
         let runs = journal.runs(Runs::Newest(limit as usize)).await?;
         for head in runs.into_iter().rev() {
-            let status = super::state(head.status);
             let row = Listed {
                 run: head.run.to_string(),
-                state: status,
+                state: String::new(),
                 started_at_ms: head.started_at.as_millis(),
                 updated_at_ms: head.updated_at.as_millis(),
                 n_events: head.n_events,
@@ -62,7 +61,7 @@ pub(super) async fn list(
             listed.push(match Stored::read(&journal, head).await {
                 Ok(run) => {
                     let (question, usage) = (run.question().to_owned(), run.usage().into());
-                    let (state, (_, is_priced)) = (run.state(), run.cost());
+                    let (state, is_priced) = (run.state(), run.is_priced());
                     Listed { state, question, usage, is_priced, ..row }
                 }
                 Err(error) => {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use greenroom_core::approval::{PendingCall, pending};
-use greenroom_core::budget::{Usage, Usd};
+use greenroom_core::budget::Usage;
 use greenroom_core::ids::StreamId;
 use greenroom_core::journal::{Event, Journal as _, JournalError, Recorded, RunHead};
 use greenroom_core::message::Message;
@@ -63,8 +63,7 @@ impl Stored {
 
     /// What was asked.
     pub(super) fn question(&self) -> &str {
-        let events = self.streams.iter().flat_map(|(_, events)| events);
-        let mut questions = events.filter_map(|recorded| match &recorded.event {
+        let mut questions = self.events().filter_map(|event| match event {
             Event::RunAccepted { goal, .. } => Some(goal.question.as_str()),
             Event::TaskStarted { input, .. } => {
                 input.iter().rev().find_map(|message| match message {
@@ -100,28 +99,26 @@ impl Stored {
         }
     }
 
-    /// What the models cost: `None` when no price is known, and whether all are.
-    pub(super) fn cost(&self) -> (Option<Usd>, bool) {
-        let events = self.streams.iter().flat_map(|(_, events)| events);
-        let replies = events.filter_map(|recorded| match &recorded.event {
+    /// Whether the prices of all models are known that did something, the embedder included.
+    pub(super) fn is_priced(&self) -> bool {
+        self.events().all(|event| match event {
             Event::ModelReplied { reply, .. }
-            | Event::CompactionFinished { result: Ok(reply), .. } => Some(reply.usage.cost),
-            _ => None,
-        });
-        replies.fold((None, true), |(sum, is_known), cost| {
-            let sum = match (sum, cost) {
-                (Some(sum), Some(cost)) => Some(Usd::plus(sum, cost)),
-                (sum, cost) => sum.or(cost),
-            };
-            (sum, is_known && cost.is_some())
+            | Event::CompactionFinished { result: Ok(reply), .. } => reply.usage.cost.is_some(),
+            Event::SearchSpent { usage, .. } => usage.cost.is_some(),
+            _ => true,
         })
     }
 
     /// What it has cost.
     pub(super) fn usage(&self) -> Usage {
         let mut usage = Usage::default();
-        let events = self.streams.iter().flat_map(|(_, events)| events);
-        events.for_each(|recorded| usage.add(recorded.event.spent()));
+        self.events().for_each(|event| usage.add(event.spent()));
         usage
+    }
+
+    /// The events of all streams, one stream after the other.
+    fn events(&self) -> impl Iterator<Item = &Event> {
+        let recorded = self.streams.iter().flat_map(|(_, events)| events);
+        recorded.map(|recorded| &recorded.event)
     }
 }

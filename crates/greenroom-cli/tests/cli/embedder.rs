@@ -56,6 +56,28 @@ fn passages_are_embedded_once_and_those_that_change_again() {
     assert_eq!((ran.code, server.requests().len()), (Some(0), n_before), "{ran:?}");
 }
 
+/// What is not known is never told as nothing, and the help on it helps.
+#[test]
+fn an_embedder_whose_price_is_not_known_is_told_as_such() {
+    let (world, server) = (World::new(), ProviderServer::builder().start());
+    let name = format!("{}#e", server.url("/v1"));
+    let ran = ask(&world, &["--embedder", &name], &[]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.err.contains(" · cost unknown"), "{ran:?}");
+    let table = world.run(&["runs"]).out;
+    assert!(table.contains("  ≥ $0.0000  "), "{table}");
+
+    let embedder = format!("[embedder]\nmodel = {name:?}\ndimensions = 64\n");
+    world.file("greenroom.toml", &embedder);
+    let ran = ask(&world, &["--budget-usd", "1"], &[]);
+    ran.is_refused(3, "GR0409");
+    let price = format!("[prices.{name:?}]");
+    assert!(ran.err.contains(&price) && ran.err.contains("#e@64 is not known"), "{ran:?}");
+    world.file("greenroom.toml", format!("{embedder}{price}\ninput = 0\noutput = 0\n"));
+    let ran = ask(&world, &["--budget-usd", "1"], &[]);
+    assert!(ran.code == Some(0) && !ran.err.contains("cost unknown"), "{ran:?}");
+}
+
 #[test]
 fn an_embedder_that_is_not_there_leaves_the_words_unless_the_file_is_strict() {
     let world = World::new();

@@ -181,5 +181,5 @@ fn without_outcome() -> Failure {
 fn left(run: RunId) -> Failure {
     let message = "the program was asked to end before there was an answer";
     let problem = Problem::new(Exit::Terminated, "GR0315", message);
-    problem.help(format!("`greenroom ask --resume {run}` goes on with it")).into()
+    problem.help(format!("`greenroom runs resume {run}` goes on with it")).into()
 }

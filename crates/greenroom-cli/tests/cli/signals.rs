@@ -109,7 +109,7 @@ fn dr01_fi40_a_long_run_is_left_at_its_next_step_and_gone_on_with() {
     let json = ran.json();
     assert_eq!((&json["status"], &json["error"]["code"]), (&"cancelled".into(), &"GR0315".into()));
     assert!(ran.err.contains("error[GR0315]"), "{ran:?}");
-    assert!(ran.err.contains("`greenroom ask --resume"), "{ran:?}");
+    assert!(ran.err.contains("`greenroom runs resume"), "{ran:?}");
     assert_eq!((slow.n_plans(), asked(&slow.server).len()), (1, 1), "nothing was begun after it");
     check_resumed(&world, &slow);
     assert_eq!(slow.n_plans(), 1, "the plan was there");

@@ -15,7 +15,7 @@ use crate::question::question;
 use crate::render::{
     agents, answer, answered_json, failed_json, problem_of, summary, waiting_json,
 };
-use crate::runs::{Asked, Means, asked_text, resume_one, unfinished};
+use crate::runs::{Asked, Means, asked_text, named, resume_one, unfinished};
 use crate::session::Session;
 use crate::watch::{Answered, Followed, Nobody, Waiting, watch};
 
@@ -92,7 +92,7 @@ pub(crate) fn conclude_waiting(
     } else {
         console.out(&asked_text(&asked, SystemClock::new().now()))?;
     }
-    let run = waiting.run.short();
+    let run = named(waiting.run);
     console.notice("GR0518", &format!("run {run} waits for a person, and nothing is lost"));
     console.help(&format!("answer, then `greenroom runs resume {run}` goes on"));
     Ok(Exit::Waiting)

@@ -13,6 +13,7 @@ mod timeline;
 use std::path::{Path, PathBuf};
 
 use greenroom_core::approval::Decision;
+use greenroom_core::ids::RunId;
 use greenroom_core::journal::{Journal as _, JournalError, JournalErrorKind, RunHead, Runs};
 use greenroom_core::report::Status;
 use greenroom_core::time::{Clock as _, Timestamp};
@@ -148,6 +149,11 @@ impl From<JournalError> for Failure {
 pub(crate) fn nowhere() -> Failure {
     let problem = Problem::new(Exit::Config, "GR0502", "there is no place for runs: no home");
     problem.help("name a directory with --store").into()
+}
+
+/// A run as printed commands name it: by more digits than people need to tell runs apart.
+pub(crate) fn named(run: RunId) -> String {
+    run.to_string()[..8].to_owned()
 }
 
 /// How far a run is.

@@ -9,6 +9,7 @@ use greenroom_runtime::{ControlError, Runtime};
 use serde::Serialize;
 
 use super::asked::{Asked, mark, name};
+use super::named;
 use super::stored::Stored;
 use crate::args::AnswerArgs;
 use crate::exit::{Exit, Failure, Problem, chain};
@@ -57,8 +58,8 @@ pub(super) async fn answer(
         return Ok(json_line(&Answered { run, call: &call, decision: said, by: &by, pending }));
     }
     let next = match left.len() {
-        0 => format!("`greenroom runs resume {}` continues the run", id.short()),
-        n => format!("{n} more to answer: `greenroom runs show {}`", id.short()),
+        0 => format!("`greenroom runs resume {}` continues the run", named(id)),
+        n => format!("{n} more to answer: `greenroom runs show {}`", named(id)),
     };
     Ok(format!("call {call} {said} by {by}; {next}\n"))
 }
@@ -104,7 +105,7 @@ fn find<'a>(
 }
 
 fn look_again(problem: Problem, run: RunId) -> Failure {
-    problem.help(format!("`greenroom runs show {}` tells what waits", run.short())).into()
+    problem.help(format!("`greenroom runs show {}` tells what waits", named(run))).into()
 }
 
 /// What a run that is over says to everything.

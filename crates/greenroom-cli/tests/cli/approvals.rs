@@ -71,6 +71,7 @@ fn a_run_stops_for_a_person_and_goes_on_once_it_is_answered() {
     let ran = world.run(&words);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.out.contains(" approved by "), "{ran:?}");
+    assert!(ran.out.contains(&format!("`greenroom runs resume {id}`")), "{ran:?}");
     let ran = approve_all(&world, &id);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.out.starts_with("The default capacity of a mailbox is 64 messages"), "{ran:?}");

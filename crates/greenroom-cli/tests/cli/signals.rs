@@ -31,6 +31,12 @@ impl Slow {
         format!("{}#m", self.server.url("/v1"))
     }
 
+    /// A question to this model.
+    fn asked(&self, world: &World, args: &[&str]) -> Command {
+        let model = self.model();
+        world.command(&[&["ask", CAPACITY, "--corpus", "docs", "--model", &model], args].concat())
+    }
+
     /// How often the planner was asked.
     fn n_plans(&self) -> usize {
         asked(&self.server).iter().filter(|(role, _)| role == "plan").count()
@@ -38,17 +44,16 @@ impl Slow {
 }
 
 /// A process that waits for its planner, and what it tells.
-fn waiting(world: &World, slow: &Slow, args: &[&str]) -> (Child, BufReader<ChildStderr>) {
-    let model = slow.model();
-    let args = [&["ask", CAPACITY, "--corpus", "docs", "--model", &model], args].concat();
-    let mut child = piped(heeding_hangups(&world.command(&args)));
+fn waiting(command: Command) -> (Child, BufReader<ChildStderr>) {
+    let mut child = piped(command);
     let mut err = BufReader::new(child.stderr.take().expect("it is piped"));
     until(&mut err, "turn 1");
     (child, err)
 }
 
 /// The same command, which does not inherit that a hangup is ignored: whoever runs the tests may have been started
-/// by `nohup`.
+/// by `nohup`. Only GNU's `env` can do that.
+#[cfg(target_os = "linux")]
 fn heeding_hangups(command: &Command) -> Command {
     let mut heeding = Command::new("env");
     heeding.arg("--default-signal=HUP").arg(command.get_program()).args(command.get_args());
@@ -91,7 +96,7 @@ fn check_resumed(world: &World, slow: &Slow) {
 #[test]
 fn fi40_a_short_run_is_finished_before_the_process_ends() {
     let (world, slow) = (World::new(), Slow::new(Duration::from_millis(100)));
-    let (child, mut err) = waiting(&world, &slow, &[]);
+    let (child, mut err) = waiting(slow.asked(&world, &[]));
     send(&child, "-TERM");
     until(&mut err, "asked to end");
     let ran = ended(child, err);
@@ -102,7 +107,7 @@ fn fi40_a_short_run_is_finished_before_the_process_ends() {
 #[test]
 fn dr01_fi40_a_long_run_is_left_at_its_next_step_and_gone_on_with() {
     let (world, slow) = (World::new(), Slow::new(Duration::from_secs(6)));
-    let (child, err) = waiting(&world, &slow, &["--json"]);
+    let (child, err) = waiting(slow.asked(&world, &["--json"]));
     send(&child, "-TERM");
     let ran = ended(child, err);
     assert_eq!(ran.code, Some(143), "{ran:?}");
@@ -119,7 +124,7 @@ fn dr01_fi40_a_long_run_is_left_at_its_next_step_and_gone_on_with() {
 fn fi40_a_second_signal_ends_the_process_at_once() {
     for second in ["-TERM", "-INT"] {
         let (world, slow) = (World::new(), Slow::new(Duration::from_secs(3_600)));
-        let (child, mut err) = waiting(&world, &slow, &[]);
+        let (child, mut err) = waiting(slow.asked(&world, &[]));
         send(&child, "-TERM");
         until(&mut err, "asked to end");
         send(&child, second);
@@ -129,10 +134,11 @@ fn fi40_a_second_signal_ends_the_process_at_once() {
     }
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn fi40_a_terminal_that_is_gone_costs_no_run() {
     let (world, slow) = (World::new(), Slow::new(Duration::from_secs(3_600)));
-    let (child, err) = waiting(&world, &slow, &[]);
+    let (child, err) = waiting(heeding_hangups(&slow.asked(&world, &[])));
     send(&child, "-HUP");
     assert_eq!(ended(child, err).code, None, "it was killed");
     check_resumed(&world, &slow);

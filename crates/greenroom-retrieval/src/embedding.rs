@@ -5,6 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use greenroom_core::embedder::Embedder;
+use greenroom_core::model::{ModelError, ModelErrorKind};
+
+use crate::vectors::normal;
 
 /// The most bytes of a text that are embedded. Usual models read 2,048 or 8,192 tokens, and no token is shorter
 /// than a byte.
@@ -88,10 +91,29 @@ impl Embedding {
         cut(whole)
     }
 
+    /// The vectors of an answer, made of length 1: one for each text, all of as many numbers as are wanted, or
+    /// as the first one has.
+    pub(crate) fn checked(
+        &self,
+        vectors: Vec<Vec<f32>>,
+        n_texts: usize,
+        dimensions: Option<usize>,
+    ) -> Result<Vec<Vec<f32>>, ModelError> {
+        let bad = |why| ModelError::new(ModelErrorKind::InvalidReply, self.embedder.name(), why);
+        let n_vectors = vectors.len();
+        if n_vectors != n_texts {
+            return Err(bad(format!("{n_vectors} vectors for {n_texts} texts")));
+        }
+        let wanted = dimensions.or_else(|| vectors.first().map(Vec::len)).unwrap_or_default();
+        let all_fit = |all: &Vec<Vec<f32>>| wanted > 0 && all.iter().all(|v| v.len() == wanted);
+        let normal: Option<Vec<_>> = vectors.into_iter().map(normal).collect();
+        let none = || bad(format!("not every vector has {wanted} numbers"));
+        normal.filter(all_fit).ok_or_else(none)
+    }
+
     /// What is embedded of a question.
     pub(crate) fn query(&self, text: &str) -> String {
-        let end = text.floor_char_boundary(TEXT_LEN_MAX);
-        cut(format!("{}{}", self.query_prefix, &text[..end]))
+        cut(format!("{}{text}", self.query_prefix))
     }
 }
 

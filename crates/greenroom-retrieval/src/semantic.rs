@@ -11,7 +11,7 @@ use greenroom_core::retriever::{Found, RetrieveError, RetrieveErrorKind, SearchC
 use crate::embedding::Embedding;
 use crate::error::{CorpusError, CorpusErrorKind};
 use crate::report::{IngestReport, NoticeCode, Notices};
-use crate::vectors::{Fill, Filled, Vectors, normal};
+use crate::vectors::{Fill, Filled, Vectors};
 
 /// Vectors of all passages, and who makes those of questions.
 pub(crate) struct Semantic {
@@ -67,19 +67,12 @@ impl Semantic {
                 Err(ModelError::new(ModelErrorKind::Timeout, name, message))
             }
         };
-        let checked = asked.and_then(|Embeddings { mut vectors, usage }| {
+        let checked = asked.and_then(|Embeddings { vectors, usage }| {
             found.cost = Some(SearchCost { model: name.to_owned(), usage });
-            let vector = vectors.pop().filter(|_| vectors.is_empty()).and_then(normal);
-            let fits = |vector: &Vec<f32>| vector.len() == self.vectors.dimensions();
-            let bad = || {
-                let wanted = self.vectors.dimensions();
-                let message = format!("the question has no vector of {wanted} numbers");
-                ModelError::new(ModelErrorKind::InvalidReply, name, message)
-            };
-            vector.filter(fits).ok_or_else(bad)
+            self.embedding.checked(vectors, 1, Some(self.vectors.dimensions()))
         });
         let error = match checked {
-            Ok(vector) => return Ok(Some(vector)),
+            Ok(mut vectors) => return Ok(vectors.pop()),
             Err(error) => error,
         };
         let kind = match error.kind {

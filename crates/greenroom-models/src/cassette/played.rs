@@ -103,6 +103,10 @@ impl Embedder for TapedEmbedder {
         &self.name
     }
 
+    fn price(&self) -> Option<Price> {
+        self.embedder.as_ref()?.price()
+    }
+
     fn embed(&self, texts: Arc<[String]>) -> BoxFuture<'static, Result<Embeddings, ModelError>> {
         let (cassette, name) = (self.cassette.clone(), self.name.to_string());
         let embedder = self.embedder.clone().filter(|_| cassette.is_recording());

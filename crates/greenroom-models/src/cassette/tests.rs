@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use futures_util::{FutureExt as _, StreamExt as _};
+use greenroom_core::budget::Price;
 use greenroom_core::message::{Message, ToolCall};
 use greenroom_core::model::{Caller, ChatEvent, ChatOptions, ChatReply, ChatRequest};
 use greenroom_testkit::provider::ProviderServer;
-use greenroom_testkit::{ScriptedModel, ScriptedReply, conformance};
+use greenroom_testkit::{HashedEmbedder, ScriptedModel, ScriptedReply, conformance};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -212,6 +213,9 @@ async fn vectors_are_recorded_too() {
     let server = ProviderServer::builder().start();
     let settings = crate::http::Settings::new().with_base_url("ollama", server.url(""));
     let providers = crate::http::Providers::new(settings).expect("the settings are fine");
+    let price = Price::default();
+    let priced = tapes.open(CassetteMode::Record).embedder(HashedEmbedder::new("h").price(price));
+    assert_eq!(priced.price(), Some(price));
     let embedder = providers.embedder("ollama:e").expect("an embedder");
     let texts: Arc<[String]> = ["a".to_owned(), "b".to_owned()].into();
     let made = tapes.open(CassetteMode::Record).embedder(embedder).embed(Arc::clone(&texts)).await;

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt as _, stream};
 use greenroom_core::budget::Usage;
-use greenroom_core::model::{ModelError, ModelErrorKind};
+use greenroom_core::embedder::Embeddings;
+use greenroom_core::model::ModelError;
 use tantivy::DocAddress;
 use tantivy::directory::{DirectoryLock, OwnedBytes};
 
 use super::table::{Key, Table, Unusable, Writer, key};
-use super::{Keys, Vectors, normal};
+use super::{Keys, Vectors};
 use crate::embedding::Embedding;
 use crate::report::{NoticeCode, Progress};
 use crate::search::Engine;
@@ -207,6 +208,7 @@ impl Work {
         while let Some(answer) = answers.next().await {
             let (records, usage) = answer?;
             filled.usage.add(usage);
+            let records = records?;
             let len = records.first().map_or(0, |(_, vector)| vector.len());
             if *dimensions.get_or_insert(len) != len {
                 return Err(FillError::OtherLength(len));
@@ -228,37 +230,28 @@ impl Work {
         Ok(())
     }
 
-    /// The vectors of some passages, of length 1, and what they cost.
+    /// The vectors of some passages, of length 1, and what they cost: also those that are of no use.
     fn batch(
         &self,
         batch: Missing,
-    ) -> impl Future<Output = Result<(Records, Usage), FillError>> + Send + use<> {
+    ) -> impl Future<Output = Result<(Result<Records, ModelError>, Usage), FillError>> + Send + use<>
+    {
         let (engine, embedding) = (Arc::clone(&self.engine), self.embedding.clone());
         async move {
-            let embedder = Arc::clone(&embedding.embedder);
+            let of_passages = embedding.clone();
             let (keys, texts) = blocking(move || {
                 let text = |(_, address): &(Key, DocAddress)| {
                     let passage = engine.passage(*address).map_err(io::Error::other)?;
-                    Ok(embedding.passage(&passage.heading, &passage.text))
+                    Ok(of_passages.passage(&passage.heading, &passage.text))
                 };
                 let texts = batch.iter().map(text).collect::<io::Result<Arc<[String]>>>()?;
                 let keys: Vec<Key> = batch.into_iter().map(|(key, _)| key).collect();
                 Ok((keys, texts))
             })
             .await?;
-            let found = embedder.embed(texts).await?;
-            let bad = |why| ModelError::new(ModelErrorKind::InvalidReply, embedder.name(), why);
-            if found.vectors.len() != keys.len() {
-                let (n_vectors, n_texts) = (found.vectors.len(), keys.len());
-                return Err(bad(format!("{n_vectors} vectors for {n_texts} texts")).into());
-            }
-            let vectors: Option<Vec<_>> = found.vectors.into_iter().map(normal).collect();
-            let Some(vectors) = vectors.filter(|all| all.iter().all(|v| v.len() == all[0].len()))
-            else {
-                let why = "vectors that differ in length, or have numbers that are none";
-                return Err(bad(why.to_owned()).into());
-            };
-            Ok((keys.into_iter().zip(vectors).collect(), found.usage))
+            let Embeddings { vectors, usage } = embedding.embedder.embed(texts).await?;
+            let vectors = embedding.checked(vectors, keys.len(), None);
+            Ok((vectors.map(|vectors| keys.into_iter().zip(vectors).collect()), usage))
         }
     }
 }

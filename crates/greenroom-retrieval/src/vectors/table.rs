@@ -69,10 +69,6 @@ pub(super) enum Unusable {
 impl Table {
     /// The vectors of a model in a directory; `None` when there are none. The file is mapped and not read.
     pub(super) fn open(dir: &Path, model: &str) -> Option<Result<Self, Unusable>> {
-        let path = dir.join(FILE);
-        if fs::metadata(path).is_ok_and(|metadata| metadata.len() == 0) {
-            return Some(Err(Unusable::Damaged));
-        }
         let bytes = MmapDirectory::open(dir).ok()?.open_read(Path::new(FILE)).ok()?.read_bytes();
         Some(bytes.map_err(|_| Unusable::Damaged).and_then(|bytes| Self::read(bytes, model)))
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use greenroom_core::BoxFuture;
+use greenroom_core::budget::Usage;
 use greenroom_core::embedder::{Embedder, Embeddings};
 use greenroom_core::model::{ModelError, ModelErrorKind};
 use greenroom_core::retriever::{Passage, Query, Ranks, RetrieveErrorKind, Retriever as _};
@@ -181,6 +182,30 @@ async fn an_embedder_that_fails_leaves_the_words_and_a_notice() {
     let error = Corpus::open(strict).await.expect_err("it must not do without");
     assert_eq!((error.kind(), error.code()), (CorpusErrorKind::Embedding, "GR0205"));
     assert_eq!(n_embedded(open(&tree, &embedder).await.report()), 66, "the rest");
+}
+
+/// Gives one vector, whatever it is asked for.
+struct Miserly;
+
+impl Embedder for Miserly {
+    fn name(&self) -> &str {
+        "miserly"
+    }
+
+    fn embed(&self, _texts: Arc<[String]>) -> BoxFuture<'static, Result<Embeddings, ModelError>> {
+        let usage = Usage { model_calls: 1, input_tokens: 7, ..Usage::default() };
+        Box::pin(std::future::ready(Ok(Embeddings { vectors: vec![vec![1.0]], usage })))
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_of_no_use_was_paid_for() {
+    let tree = Tree::new(&DOCS);
+    let corpus = Corpus::open(tree.stored().embedding(Embedding::new(Miserly))).await.unwrap();
+    let report = corpus.report();
+    assert!(report.notices[0].to_string().contains("1 vectors for 3 texts"), "{report:?}");
+    let usage = report.embedding_usage;
+    assert_eq!((report.n_embedded, usage.model_calls, usage.input_tokens), (0, 1, 7));
 }
 
 #[tokio::test(start_paused = true)]

@@ -259,7 +259,7 @@ impl Ingest<'_> {
         }
         let engine = Engine::open(&store.index).map_err(failed)?;
         report.notices = notices.into_vec();
-        Ok((roots, engine, store.shelf(), report))
+        Ok((roots, engine, store.shelf, report))
     }
 
     /// The index on disk where that is wanted and possible; `None` for one in memory.

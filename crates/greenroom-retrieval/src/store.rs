@@ -26,20 +26,23 @@ pub(crate) const DIR_PREFIX: &str = "greenroom-index-";
 pub(crate) struct Store {
     pub(crate) index: Index,
     pub(crate) manifest: Manifest,
-    /// `None` in memory.
-    dir: Option<PathBuf>,
-    /// Held for as long as the store on disk may be written; `None` when another process holds it.
+    pub(crate) shelf: Shelf,
+}
+
+/// The directory of a corpus, and the right to write there.
+#[derive(Default)]
+pub(crate) struct Shelf {
+    /// `None` for memory.
+    pub(crate) dir: Option<PathBuf>,
+    /// Held for as long as the directory may be written; `None` when another process holds it.
     lock: Option<DirectoryLock>,
 }
 
-/// Where vectors are kept.
-pub(crate) enum Shelf {
-    /// Nowhere: they go with the corpus.
-    Memory,
-    /// In a directory that another process writes.
-    Foreign(PathBuf),
-    /// In a directory that is ours for as long as the lock is held.
-    Own(PathBuf, DirectoryLock),
+impl Shelf {
+    /// Whether something may be written.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.dir.is_none() || self.lock.is_some()
+    }
 }
 
 /// What was found in a store directory.
@@ -59,7 +62,7 @@ impl Store {
     pub(crate) fn in_memory() -> Self {
         let index = Index::create_in_ram(schema().0);
         prepare(&index);
-        Self { index, manifest: Manifest::default(), dir: None, lock: None }
+        Self { index, manifest: Manifest::default(), shelf: Shelf::default() }
     }
 
     /// Opens or makes the index of these roots below `store_dir`.
@@ -72,16 +75,17 @@ impl Store {
             Err(LockError::LockBusy) => {
                 return Ok(match load(&dir).filter(|(_, manifest)| manifest.counts().1 > 0) {
                     Some((index, manifest)) => {
-                        Opened::Busy(Self { index, manifest, dir: Some(dir), lock: None })
+                        let shelf = Shelf { dir: Some(dir), lock: None };
+                        Opened::Busy(Self { index, manifest, shelf })
                     }
                     None => Opened::BusyAndEmpty,
                 });
             }
             Err(LockError::IoError(error)) => return Err(io::Error::other(error)),
         };
-        let lock = Some(lock);
         if let Some((index, manifest)) = load(&dir) {
-            return Ok(Opened::Ready(Self { index, manifest, dir: Some(dir), lock }));
+            let shelf = Shelf { dir: Some(dir), lock: Some(lock) };
+            return Ok(Opened::Ready(Self { index, manifest, shelf }));
         }
         let unfinished = is_unfinished(&dir);
         let was_there = clear(&dir)? && !unfinished;
@@ -89,23 +93,15 @@ impl Store {
         let index =
             Index::create_in_dir(dir.join("index"), schema().0).map_err(io::Error::other)?;
         prepare(&index);
-        let store = Self { index, manifest: Manifest::default(), dir: Some(dir), lock };
+        let shelf = Shelf { dir: Some(dir), lock: Some(lock) };
+        let store = Self { index, manifest: Manifest::default(), shelf };
         Ok(if was_there { Opened::Rebuilt(store) } else { Opened::Ready(store) })
-    }
-
-    /// Where the vectors of its passages are kept, and may be written.
-    pub(crate) fn shelf(self) -> Shelf {
-        match (self.dir, self.lock) {
-            (None, _) => Shelf::Memory,
-            (Some(dir), None) => Shelf::Foreign(dir),
-            (Some(dir), Some(lock)) => Shelf::Own(dir, lock),
-        }
     }
 
     /// Commits what was written together with the manifest that describes it.
     pub(crate) fn commit(&mut self, mut writer: IndexWriter, manifest: Manifest) -> io::Result<()> {
         let mut commit = writer.prepare_commit().map_err(io::Error::other)?;
-        if let Some(dir) = &self.dir {
+        if let Some(dir) = &self.shelf.dir {
             let name = format!("manifest-{}", commit.opstamp());
             manifest.write(&dir.join(&name))?;
             commit.set_payload(&name);

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, stream};
@@ -10,7 +9,7 @@ use greenroom_core::budget::Usage;
 use greenroom_core::embedder::Embeddings;
 use greenroom_core::model::ModelError;
 use tantivy::DocAddress;
-use tantivy::directory::{DirectoryLock, OwnedBytes};
+use tantivy::directory::OwnedBytes;
 
 use super::table::{Key, Table, Unusable, Writer, key};
 use super::{Keys, Vectors};
@@ -59,6 +58,14 @@ pub(crate) enum FillError {
     Busy,
 }
 
+/// What there is to do.
+struct Plan {
+    keys: Keys,
+    missing: Missing,
+    table: Option<Table>,
+    notice: Option<NoticeCode>,
+}
+
 /// Passages that say something new, each with its key.
 type Missing = Vec<(Key, DocAddress)>;
 /// Vectors of length 1 by the keys of their texts.
@@ -72,80 +79,40 @@ impl Fill {
     /// Dropping the future cancels the requests; what has come of them is kept, and the next time goes on
     /// from there.
     pub(crate) async fn run(self) -> Filled {
-        let (dir, lock) = match self.shelf {
-            Shelf::Memory => (None, None),
-            Shelf::Foreign(dir) => (Some(dir), None),
-            Shelf::Own(dir, lock) => (Some(dir), Some(lock)),
-        };
-        let is_ours = dir.is_none() || lock.is_some();
-        let work = Work {
-            engine: self.engine,
-            embedding: self.embedding,
-            dir,
-            is_ours,
-            progress: self.progress,
-            _lock: lock,
-        };
         let mut filled = Filled::default();
-        let mut ended = work.fill(false, &mut filled).await;
+        let mut ended = self.fill(false, &mut filled).await;
         if let Err(FillError::OtherLength(_)) = ended {
             // Another model under the same name: what it gave before is of no use.
             filled.notice = Some(NoticeCode::EmbedderChanged);
-            ended = work.fill(true, &mut filled).await;
+            ended = self.fill(true, &mut filled).await;
         }
         filled.failure = ended.err();
         filled
     }
-}
 
-struct Work {
-    engine: Arc<Engine>,
-    embedding: Embedding,
-    /// `None` for memory.
-    dir: Option<PathBuf>,
-    /// Whether vectors may be written.
-    is_ours: bool,
-    progress: Progress,
-    /// Held until it is done.
-    _lock: Option<DirectoryLock>,
-}
-
-/// What there is to do.
-struct Plan {
-    keys: Keys,
-    missing: Missing,
-    table: Option<Table>,
-    notice: Option<NoticeCode>,
-    writer: Option<Writer>,
-}
-
-impl Work {
     async fn fill(&self, anew: bool, filled: &mut Filled) -> Result<(), FillError> {
         let plan = self.plan(anew).await?;
         filled.notice = filled.notice.or(plan.notice);
-        if !plan.missing.is_empty() && !self.is_ours {
+        if !plan.missing.is_empty() && !self.shelf.is_ours() {
             return Err(FillError::Busy);
         }
-        let Plan { keys, missing, table, mut writer, .. } = plan;
-        let dimensions = table.as_ref().map(Table::dimensions);
+        let Plan { keys, missing, table, .. } = plan;
+        let (mut writer, dimensions) = (None, table.as_ref().map(Table::dimensions));
         let embedded = self.embed(missing, dimensions, &mut writer, filled).await;
-        // What has come is kept, whether or not more was to come.
-        let bytes = match writer {
-            Some(writer) => blocking(move || writer.finish()).await?,
-            None => None,
-        };
-        embedded?;
-        let (dir, model) = (self.dir.clone(), self.model());
+        let (dir, model) = (self.shelf.dir.clone(), self.model());
         let vectors = blocking(move || {
-            let table = match (bytes, dir, table) {
-                (Some(bytes), ..) => Table::read(OwnedBytes::new(bytes), &model).ok(),
-                (None, Some(dir), _) => Table::open(&dir, &model).and_then(Result::ok),
-                (None, None, table) => table,
+            // What has come is kept, whether or not more was to come.
+            let table = match writer.map(Writer::finish).transpose()? {
+                None => table,
+                Some(Some(bytes)) => Table::read(OwnedBytes::new(bytes), &model).ok(),
+                Some(None) => dir.and_then(|dir| Table::open(&dir, &model)?.ok()),
             };
             let lost = || io::Error::other("what was written is not there");
             Vectors::new(table.ok_or_else(lost)?, &keys).ok_or_else(lost)
         });
-        filled.vectors = Some(vectors.await?);
+        let vectors = vectors.await;
+        embedded?;
+        filled.vectors = Some(vectors?);
         Ok(())
     }
 
@@ -155,7 +122,7 @@ impl Work {
 
     async fn plan(&self, anew: bool) -> Result<Plan, FillError> {
         let (engine, embedding) = (Arc::clone(&self.engine), self.embedding.clone());
-        let (dir, is_ours, model) = (self.dir.clone(), self.is_ours, self.model());
+        let (dir, is_ours, model) = (self.shelf.dir.clone(), self.shelf.is_ours(), self.model());
         let plan = blocking(move || {
             let mut keys: Keys = engine.segments().into_iter().map(|n| vec![None; n]).collect();
             let mut each: Missing = Vec::new();
@@ -176,19 +143,17 @@ impl Work {
             };
             let mut seen = HashSet::new();
             each.retain(|(key, _)| seen.insert(*key));
-            let (mut table, mut writer) = (table, None);
-            if let (Some(old), Some(dir), true) = (&table, &dir, is_ours) {
-                if !old.is_sound() || old.n_records() > 2 * seen.len() + SPARE_RECORDS {
-                    let mut kept = each.iter().map(|(key, _)| *key);
-                    let shape = (model.as_str(), old.dimensions());
-                    writer = Some(Writer::anew(Some(dir), shape, Some((old, &mut kept)))?);
-                    table = Table::open(dir, &model).and_then(Result::ok);
-                } else {
-                    writer = Some(Writer::behind(dir)?);
-                }
+            let mut table = table;
+            if let (Some(old), Some(dir), true) = (&table, &dir, is_ours)
+                && (!old.is_sound() || old.n_records() > 2 * seen.len() + SPARE_RECORDS)
+            {
+                let mut kept = each.iter().map(|(key, _)| *key);
+                let shape = (model.as_str(), old.dimensions());
+                Writer::anew(Some(dir), shape, Some((old, &mut kept)))?;
+                table = Table::open(dir, &model).and_then(Result::ok);
             }
             each.retain(|(key, _)| table.as_ref().is_none_or(|table| table.row(*key).is_none()));
-            Ok(Plan { keys, missing: each, table, notice, writer })
+            Ok(Plan { keys, missing: each, table, notice })
         });
         Ok(plan.await?)
     }
@@ -202,6 +167,7 @@ impl Work {
         filled: &mut Filled,
     ) -> Result<(), FillError> {
         self.progress.will_embed(missing.len() as u64);
+        let is_there = dimensions.is_some();
         let batches: Vec<Missing> = missing.chunks(BATCH).map(<[_]>::to_vec).collect();
         let batches = stream::iter(batches).map(|batch| self.batch(batch));
         let mut answers = batches.buffer_unordered(self.embedding.concurrency);
@@ -214,11 +180,12 @@ impl Work {
                 return Err(FillError::OtherLength(len));
             }
             let n_records = records.len() as u64;
-            let (dir, model, open) = (self.dir.clone(), self.model(), writer.take());
+            let (dir, model, open) = (self.shelf.dir.clone(), self.model(), writer.take());
             let written = blocking(move || {
-                let mut writer = match open {
-                    Some(writer) => writer,
-                    None => Writer::anew(dir.as_deref(), (&model, len), None)?,
+                let mut writer = match (open, dir.as_deref()) {
+                    (Some(writer), _) => writer,
+                    (None, Some(dir)) if is_there => Writer::behind(dir)?,
+                    (None, dir) => Writer::anew(dir, (&model, len), None)?,
                 };
                 writer.add(&records)?;
                 Ok(writer)

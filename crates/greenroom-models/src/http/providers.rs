@@ -64,7 +64,7 @@ impl Providers {
     pub fn model(&self, name: &str) -> Result<HttpModel, SetupError> {
         let name: ModelName = name.parse()?;
         let (vendor, base_url) = self.place(&name);
-        let endpoint = self.endpoint(&name, vendor, &base_url, vendor.wire, vendor.wire.path())?;
+        let endpoint = self.endpoint(&name, vendor, &base_url, vendor.wire.path())?;
         let quirks = vendor.quirks_of(name.model());
         let model = HttpModel::new(endpoint, name.model().to_owned(), vendor.wire, quirks);
         Ok(model.with_price(self.price(&name)))
@@ -82,7 +82,7 @@ impl Providers {
             let message = format!("{} has no embeddings", vendor.name);
             return Err(SetupError::new(SetupErrorKind::NoEmbeddings, message));
         };
-        let endpoint = self.endpoint(&name, vendor, &base_url, vendor.wire, wire.path())?;
+        let endpoint = self.endpoint(&name, vendor, &base_url, wire.path())?;
         let embedder = HttpEmbedder::new(endpoint, name.model().to_owned(), wire);
         Ok(embedder.with_price(self.price(&name)))
     }
@@ -105,7 +105,6 @@ impl Providers {
         name: &ModelName,
         vendor: &Vendor,
         base_url: &str,
-        wire: Wire,
         path: &'static str,
     ) -> Result<Endpoint, SetupError> {
         let secret = self.settings.key(vendor);
@@ -117,7 +116,7 @@ impl Providers {
         }
         let mut headers = HeaderMap::new();
         if let Some(secret) = secret {
-            let (header, value) = match wire {
+            let (header, value) = match vendor.wire {
                 Wire::Anthropic => ("x-api-key", secret.expose().to_owned()),
                 _ => ("authorization", format!("Bearer {}", secret.expose())),
             };
@@ -128,7 +127,7 @@ impl Providers {
             value.set_sensitive(true);
             headers.insert(HeaderName::from_static(header), value);
         }
-        if wire == Wire::Anthropic {
+        if vendor.wire == Wire::Anthropic {
             headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
         }
         if vendor.name.starts_with("openai") {
@@ -147,7 +146,7 @@ impl Providers {
             url: url(base_url, path)?,
             headers,
             secret: secret.cloned(),
-            wire,
+            wire: vendor.wire,
             path,
             is_of_our_table: base_url == vendor.base_url,
             name: name.to_string(),

@@ -1,7 +1,7 @@
 //! What stands between an embedder and its provider.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
@@ -9,10 +9,10 @@ use greenroom_core::BoxFuture;
 use greenroom_core::budget::Price;
 use greenroom_core::embedder::{Embedder, Embeddings};
 use greenroom_core::model::{ModelError, ModelErrorKind};
-use greenroom_core::random::SplitMix64;
+use greenroom_core::resilience::RetrySpec;
 use greenroom_core::resilience::governor::CallEnd;
-use greenroom_core::resilience::{RetrySpec, Verdict};
 
+use super::retried::Retries;
 use super::{Governor, sleep_until};
 
 /// How long an embedder is waited for, and how often it is asked.
@@ -47,17 +47,15 @@ struct Shared<E> {
     embedder: E,
     governor: Governor,
     spec: EmbedderSpec,
-    chance: Mutex<SplitMix64>,
+    retries: Retries,
 }
 
 impl<E: Embedder> ResilientEmbedder<E> {
     /// Puts an embedder under the governor of its account.
     #[must_use]
     pub fn new(embedder: E, governor: &Governor, spec: EmbedderSpec) -> Self {
-        let clock = governor.clock();
-        let seed = clock.now().as_millis() ^ clock.elapsed().as_nanos() as u64;
-        let (governor, chance) = (governor.clone(), Mutex::new(SplitMix64::new(seed)));
-        Self(Arc::new(Shared { embedder, governor, spec, chance }))
+        let retries = Retries::new(spec.retry, &governor.clock());
+        Self(Arc::new(Shared { embedder, governor: governor.clone(), spec, retries }))
     }
 }
 
@@ -92,13 +90,9 @@ impl<E: Embedder> Shared<E> {
                 Ok(found) => return Ok(found),
                 Err(error) => error,
             };
-            let share = self.chance.lock().unwrap_or_else(PoisonError::into_inner).unit();
-            let Verdict::Retry(wait) = self.spec.retry.judge(&error, attempt, share) else {
-                return Err(error);
-            };
-            if clock.elapsed().saturating_add(wait) >= until {
-                return Err(error);
-            }
+            let wait = self.retries.wait(&error, attempt);
+            let in_time = |wait: &Duration| clock.elapsed().saturating_add(*wait) < until;
+            let Some(wait) = wait.filter(in_time) else { return Err(error) };
             clock.sleep(wait).await;
             attempt += 1;
         }

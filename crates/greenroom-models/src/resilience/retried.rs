@@ -27,11 +27,33 @@ pub struct Retried<M> {
     shared: Arc<Shared<M>>,
 }
 
+/// When a failed call is made again.
+pub(super) struct Retries {
+    spec: RetrySpec,
+    chance: Mutex<SplitMix64>,
+}
+
+impl Retries {
+    /// The chance in the waits follows from the clock.
+    pub(super) fn new(spec: RetrySpec, clock: &SharedClock) -> Self {
+        let seed = clock.now().as_millis() ^ clock.elapsed().as_nanos() as u64;
+        Self { spec, chance: Mutex::new(SplitMix64::new(seed)) }
+    }
+
+    /// How long to wait after a try that failed, when there is to be another.
+    pub(super) fn wait(&self, error: &ModelError, attempt: u32) -> Option<Duration> {
+        let share = self.chance.lock().unwrap_or_else(PoisonError::into_inner).unit();
+        match self.spec.judge(error, attempt, share) {
+            Verdict::Retry(wait) => Some(wait),
+            _ => None,
+        }
+    }
+}
+
 struct Shared<M> {
     model: M,
-    spec: RetrySpec,
+    retries: Retries,
     clock: SharedClock,
-    chance: Mutex<SplitMix64>,
     n_calls: AtomicU64,
     n_retries: AtomicU64,
 }
@@ -50,12 +72,10 @@ impl<M: ChatModel> Retried<M> {
     /// Makes the failed calls of a model again. The chance in the waits follows from the clock.
     #[must_use]
     pub fn new(model: M, spec: RetrySpec, clock: SharedClock) -> Self {
-        let seed = clock.now().as_millis() ^ clock.elapsed().as_nanos() as u64;
         let shared = Shared {
             model,
-            spec,
+            retries: Retries::new(spec, &clock),
             clock,
-            chance: Mutex::new(SplitMix64::new(seed)),
             n_calls: AtomicU64::new(0),
             n_retries: AtomicU64::new(0),
         };
@@ -154,12 +174,8 @@ impl<M: ChatModel> Call<M> {
         if self.has_shown || error.is_partial {
             return None;
         }
-        let shared = &self.shared;
-        let share = shared.chance.lock().unwrap_or_else(PoisonError::into_inner).unit();
-        let Verdict::Retry(wait) = shared.spec.judge(error, self.attempt, share) else {
-            return None;
-        };
-        let deadline = self.request.caller.deadline;
+        let (shared, deadline) = (&self.shared, self.request.caller.deadline);
+        let wait = shared.retries.wait(error, self.attempt)?;
         let is_in_time = deadline.is_none_or(|deadline| shared.clock.now().after(wait) < deadline);
         is_in_time.then_some(wait)
     }

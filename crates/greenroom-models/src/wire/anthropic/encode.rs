@@ -16,7 +16,9 @@ const OUTPUT_TOKENS_MAX: u32 = 8192;
 /// The same for a model that thinks, whose thoughts count as output.
 const OUTPUT_TOKENS_MAX_THINKING: u32 = 32_768;
 
-pub(in crate::wire) fn encode(model: &str, request: &ChatRequest, quirks: Quirks) -> Value {
+pub(in crate::wire) fn encode(model: &str, request: &ChatRequest, mut quirks: Quirks) -> Value {
+    // A model that thinks cannot be made to call anything.
+    quirks.no_forced_calls |= request.options.effort.is_some();
     let (request, format) = shape::asked(request, quirks, Some(&schema::ANTHROPIC));
     let turns = turns(&request.messages);
     let options = &request.options;
@@ -132,8 +134,6 @@ fn tools(body: &mut Value, tools: &[ToolSpec], options: &ChatOptions) {
     }
     let mut choice = match &options.tool_choice {
         Some(ToolChoice::None) => json!({ "type": "none" }),
-        // A model that thinks cannot be made to call anything.
-        Some(_) if options.effort.is_some() => json!({ "type": "auto" }),
         Some(ToolChoice::Required) => json!({ "type": "any" }),
         Some(ToolChoice::Tool(name)) => json!({ "type": "tool", "name": name }),
         _ => json!({ "type": "auto" }),

@@ -7,6 +7,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use crate::console::Console;
+use crate::signals::Signal;
 
 /// The exit statuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,10 +43,8 @@ impl From<Exit> for ExitCode {
 pub(crate) enum Failure {
     /// Something that is told.
     Problem(Problem),
-    /// Somebody pressed Ctrl-C.
-    Interrupted,
     /// Somebody asked the process to end.
-    Terminated,
+    Ended(Signal),
     /// Nobody reads the output any more.
     PipeClosed,
 }
@@ -91,8 +90,7 @@ impl Failure {
     pub(crate) fn problem(&self) -> Option<Problem> {
         match self {
             Self::Problem(problem) => Some(problem.clone()),
-            Self::Interrupted => Some(Problem::new(Exit::Interrupted, "GR0309", "interrupted")),
-            Self::Terminated => Some(Problem::new(Exit::Terminated, "GR0309", "terminated")),
+            Self::Ended(signal) => Some(Problem::new(signal.exit(), "GR0309", signal.told())),
             Self::PipeClosed => None,
         }
     }
@@ -104,13 +102,9 @@ impl Failure {
                 problem.report(console);
                 problem.exit
             }
-            Self::Interrupted => {
-                console.note("interrupted");
-                Exit::Interrupted
-            }
-            Self::Terminated => {
-                console.note("terminated");
-                Exit::Terminated
+            Self::Ended(signal) => {
+                console.note(signal.told());
+                signal.exit()
             }
             Self::PipeClosed => Exit::PipeClosed,
         }
@@ -127,8 +121,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Problem(problem) => write!(f, "{}", problem.message),
-            Self::Interrupted => f.write_str("interrupted"),
-            Self::Terminated => f.write_str("terminated"),
+            Self::Ended(signal) => f.write_str(signal.told()),
             Self::PipeClosed => f.write_str("the output was closed"),
         }
     }

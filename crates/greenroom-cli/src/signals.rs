@@ -22,14 +22,19 @@ impl Signal {
             Self::Terminate => Exit::Terminated,
         }
     }
+
+    /// What became of what was being done.
+    pub(crate) fn told(self) -> &'static str {
+        match self {
+            Self::Interrupt => "interrupted",
+            Self::Terminate => "terminated",
+        }
+    }
 }
 
 impl From<Signal> for Failure {
     fn from(signal: Signal) -> Self {
-        match signal {
-            Signal::Interrupt => Self::Interrupted,
-            Signal::Terminate => Self::Terminated,
-        }
+        Self::Ended(signal)
     }
 }
 

@@ -10,7 +10,7 @@ use greenroom_models::http::{ModelName, VENDORS, Vendor};
 use toml::de::DeTable;
 
 use super::section::{Section, Source};
-use super::{DURABILITIES, Role, Setting, TOOLS, durability, mistake};
+use super::{DURABILITIES, Role, Setting, TOOLS, mistake};
 use crate::exit::{Failure, Problem, chain};
 use crate::paths;
 
@@ -100,11 +100,7 @@ impl File {
             file.approve = tools.choices("approve", &TOOLS)?;
             tools.end()
         })?;
-        let names = DURABILITIES.map(|(name, _)| name);
-        file.durability = root.choice("durability", &names)?.map(|setting| Setting {
-            value: durability(&setting.value).unwrap_or_default(),
-            origin: setting.origin,
-        });
+        file.durability = root.choice("durability", DURABILITIES)?;
         root.each("prices", |model, section| file.read_price(model, section))?;
         root.end()?;
         Ok(file)

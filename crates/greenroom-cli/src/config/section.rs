@@ -85,13 +85,15 @@ impl<'a> Section<'a> {
     }
 
     /// One of some words.
-    pub(super) fn choice(
+    pub(super) fn choice<T: Copy, const N: usize>(
         &mut self,
         key: &'static str,
-        known: &[&str],
-    ) -> Result<Option<Setting<String>>, Problem> {
-        self.value(key, &format!("one of {}, in quotes", known.join(", ")), |value| {
-            value.as_str().filter(|word| known.contains(word)).map(str::to_owned)
+        known: [(&str, T); N],
+    ) -> Result<Option<Setting<T>>, Problem> {
+        let names = known.map(|(name, _)| name).join(", ");
+        self.value(key, &format!("one of {names}, in quotes"), |value| {
+            let word = value.as_str()?;
+            known.into_iter().find(|(name, _)| *name == word).map(|(_, value)| value)
         })
     }
 

@@ -197,6 +197,7 @@ fn shown<S: serde::Serializer>(id: &Option<RunId>, serializer: S) -> Result<S::O
 mod tests {
     use super::*;
     use crate::exit::Failure;
+    use crate::signals::Signal;
 
     #[test]
     fn an_interrupt_before_there_was_a_run_is_an_object_too() {
@@ -207,7 +208,7 @@ mod tests {
             (json["status"].to_string(), json["error"]["code"].to_string())
         };
         let expect = |status: &str, code: &str| (format!("{status:?}"), format!("{code:?}"));
-        assert_eq!(status(&Failure::Interrupted), expect("cancelled", "GR0309"));
+        assert_eq!(status(&Failure::Ended(Signal::Interrupt)), expect("cancelled", "GR0309"));
         let refused = Problem::new(Exit::Config, "GR0201", "no such file");
         assert_eq!(status(&refused.into()), expect("failed", "GR0201"));
     }

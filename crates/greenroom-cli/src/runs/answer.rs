@@ -5,10 +5,10 @@ use std::path::Path;
 use greenroom_core::approval::{AnswerRefusal, Decision, PendingCall};
 use greenroom_core::ids::RunId;
 use greenroom_core::journal::Event;
-use greenroom_runtime::{ControlError, Runtime};
+use greenroom_runtime::ControlError;
 use serde::Serialize;
 
-use super::asked::{Asked, mark, name};
+use super::asked::{Asked, mark, name, name_at};
 use super::named;
 use super::stored::Stored;
 use crate::args::AnswerArgs;
@@ -50,11 +50,11 @@ pub(super) async fn answer(
     let by = args.by.clone().unwrap_or_else(paths::user);
     let said = if decision == Decision::Approved { "approved" } else { "denied" };
     runtime.answer(asked, decision, by.as_str()).await.map_err(|error| refused(&error))?;
-    let left = left(&runtime, id, asked).await?;
     runtime.shutdown().await;
+    let left: Vec<_> = open.iter().filter(|call| *call != asked).collect();
     let (run, call) = (id.to_string(), name(asked));
     if json {
-        let pending = left.iter().map(|call| Asked::new(call, store)).collect();
+        let pending = left.into_iter().map(|call| Asked::new(call, store)).collect();
         return Ok(json_line(&Answered { run, call: &call, decision: said, by: &by, pending }));
     }
     let next = match left.len() {
@@ -62,16 +62,6 @@ pub(super) async fn answer(
         n => format!("{n} more to answer: `greenroom runs show {}`", named(id)),
     };
     Ok(format!("call {call} {said} by {by}; {next}\n"))
-}
-
-async fn left(
-    runtime: &Runtime,
-    run: RunId,
-    answered: &PendingCall,
-) -> Result<Vec<PendingCall>, Failure> {
-    let mut left = runtime.pending(run).await.map_err(|error| refused(&error))?;
-    left.retain(|call| (&call.stream, &call.call) != (&answered.stream, &answered.call));
-    Ok(left)
 }
 
 /// The call of that name. One that no other task has may be named by its number alone.
@@ -86,18 +76,13 @@ fn find<'a>(
     {
         return Ok(call);
     }
-    let was_asked = run.streams.iter().flat_map(|(stream, events)| {
-        events.iter().filter_map(move |recorded| match &recorded.event {
-            Event::PersonAsked { call, .. } => Some((stream, call)),
-            _ => None,
+    let was_asked = run.streams.iter().any(|(stream, events)| {
+        events.iter().any(|recorded| match &recorded.event {
+            Event::PersonAsked { call, .. } => name_at(stream, call) == wanted,
+            _ => false,
         })
     });
-    let is_it = |path: &str, call: &str| match path {
-        "" => call == wanted,
-        path => format!("{path}/{call}") == wanted,
-    };
-    let why = match was_asked.into_iter().any(|(stream, call)| is_it(stream.path(), call.as_str()))
-    {
+    let why = match was_asked {
         true => format!("call {wanted} was answered already"),
         false => format!("no call {wanted} of the run waits for a person"),
     };

@@ -1,9 +1,10 @@
 //! Calls that wait for a person, as they are shown: what they are, until when, and how they are answered.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use greenroom_core::approval::{Ask, PendingCall};
 use greenroom_core::fingerprint::fingerprint;
+use greenroom_core::ids::{CallId, StreamId};
 use greenroom_core::redact::redact;
 use greenroom_core::time::Timestamp;
 use serde::Serialize;
@@ -35,14 +36,12 @@ impl Asked {
     pub(crate) fn new(pending: &PendingCall, store: Option<&Path>) -> Self {
         let run = pending.run().map(|run| run.to_string()).unwrap_or_default();
         let (call, seen) = (name(pending), mark(pending));
-        let store = store.map(|store| format!(" --store {}", quoted(store))).unwrap_or_default();
-        let command = |verb: &str| {
-            let call = quoted(&PathBuf::from(&call));
-            format!(
-                "greenroom runs {verb} {} {call} --seen {seen}{store}",
-                &run[..run.len().min(8)]
-            )
-        };
+        let store = store
+            .map(|store| format!(" --store {}", quoted(&store.to_string_lossy())))
+            .unwrap_or_default();
+        let (id, quoted) = (&run[..run.len().min(8)], quoted(&call));
+        let command =
+            |verb: &str| format!("greenroom runs {verb} {id} {quoted} --seen {seen}{store}");
         let (approve, deny) = (command("approve"), command("deny"));
         Self {
             tool: pending.tool.clone(),
@@ -61,9 +60,14 @@ impl Asked {
 
 /// What a call is named by: its task and its number there.
 pub(super) fn name(pending: &PendingCall) -> String {
-    match pending.stream.path() {
-        "" => pending.call.to_string(),
-        path => format!("{path}/{}", pending.call),
+    name_at(&pending.stream, &pending.call)
+}
+
+/// What a call of a stream is named by.
+pub(super) fn name_at(stream: &StreamId, call: &CallId) -> String {
+    match stream.path() {
+        "" => call.to_string(),
+        path => format!("{path}/{call}"),
     }
 }
 
@@ -105,11 +109,10 @@ fn bounded(text: &str) -> String {
 }
 
 /// A word as a shell reads it.
-fn quoted(word: &Path) -> String {
-    let word = word.to_string_lossy();
+fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
-        return word.into_owned();
+        return word.to_owned();
     }
     format!("'{}'", word.replace('\'', r"'\''"))
 }

@@ -30,7 +30,7 @@ fn a_new_run_reads_nothing_and_one_that_goes_on_is_read_once() {
     let run = unfinished(&journal.inner)[0];
     let outcome = finished(journal.clone(), &model, run);
     assert_eq!(outcome.map(|report| report.text).as_deref(), Ok("here I am"));
-    assert_eq!(read(&journal), [Asked::Load(StreamId::root(run)), Asked::Streams]);
+    assert_eq!(read(&journal), [Asked::Load(StreamId::root(run))]);
 }
 
 #[test]

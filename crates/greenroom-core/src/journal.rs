@@ -5,10 +5,12 @@
 
 mod error;
 mod event;
+mod format;
 mod memory;
 
 pub use error::{JournalError, JournalErrorKind};
 pub use event::Event;
+pub use format::{EventText, FormatError, FormatErrorKind};
 pub use memory::MemoryJournal;
 
 use std::sync::Arc;

@@ -12,13 +12,14 @@ mod writer;
 mod store;
 
 mod chain;
-mod format;
 
 mod error;
 mod files;
 
 #[cfg(test)]
 mod disk;
+#[cfg(test)]
+mod golden;
 
 pub use journal::SqliteJournal;
 pub use options::{Durability, SqliteOptions};

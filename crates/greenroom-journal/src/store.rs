@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use greenroom_core::ids::StreamId;
-use greenroom_core::journal::{JournalError, JournalErrorKind, Recorded};
+use greenroom_core::journal::{EventText, JournalError, JournalErrorKind, Recorded};
 use greenroom_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -17,7 +17,6 @@ use crate::Durability;
 use crate::chain::{self, Entry, Sum};
 use crate::error::{of, system, writing};
 use crate::files::Files;
-use crate::format::{FORMAT, encode};
 use crate::writer::{Answer, Backend};
 
 pub(crate) use schema::open_readable;
@@ -198,8 +197,7 @@ fn insert_event(
     before: &Sum,
     recorded: &Recorded,
 ) -> rusqlite::Result<Sum> {
-    let (kind, body) = encode(&recorded.event);
-    let version = FORMAT.version(&kind);
+    let EventText { kind, version, body } = recorded.event.to_text();
     let (seq, at) = (recorded.seq, recorded.at);
     let sum = chain::next(before, &Entry { seq, at, kind: &kind, version, body: &body });
     let is_large = body.len() > BODY_BYTES_MAX;

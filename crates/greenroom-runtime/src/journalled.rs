@@ -11,7 +11,9 @@ use futures_util::FutureExt;
 use greenroom_core::BoxFuture;
 use greenroom_core::agent;
 use greenroom_core::ids::StreamId;
-use greenroom_core::journal::{Event, Journal, JournalError, Recorded};
+use greenroom_core::journal::{
+    Event, EventText, Journal, JournalError, JournalErrorKind, Recorded,
+};
 use greenroom_core::time::Clock;
 
 use crate::actor::effect::EffectError;
@@ -212,8 +214,9 @@ impl<M: Fold> Past<M> {
         if self.events.len() >= REREAD_MAX {
             return None;
         }
-        let text = serde_json::to_string(event).expect("an event is JSON");
-        self.events.push(serde_json::from_str(&text).expect("what is stored can be read"));
+        let EventText { kind, version, body } = event.to_text();
+        let read = Event::from_text(&kind, version, &body);
+        self.events.push(read.expect("what is stored can be read"));
         let mut machine = self.blank.clone();
         self.events.iter().for_each(|event| machine.apply(event));
         Some(machine)

@@ -16,6 +16,7 @@ use crate::output;
 use crate::random::SplitMix64;
 use crate::report::{Report, TaskFailure, TaskFailureKind};
 use crate::resilience::{RetrySpec, Verdict};
+use crate::time::whole_millis;
 use crate::tool::{Approval, ToolError, ToolErrorKind};
 
 impl Machine {
@@ -156,7 +157,11 @@ impl Machine {
         let salt = u64::from(turn) << 32 | u64::from(attempt);
         let share = SplitMix64::new(self.seed ^ salt).unit();
         match retry.judge(error, attempt, share) {
-            Verdict::Retry(delay) => vec![Event::ModelCalled { turn, attempt: attempt + 1, delay }],
+            Verdict::Retry(delay) => {
+                // As long as it is when it is read again.
+                let delay = Duration::from_millis(whole_millis(delay));
+                vec![Event::ModelCalled { turn, attempt: attempt + 1, delay }]
+            }
             Verdict::GiveUp(_) => {
                 let (kind, attempts_max) = (error.kind, limits.attempts_max);
                 let why = format!("{kind} after {attempt} of {attempts_max} tries: {error}");

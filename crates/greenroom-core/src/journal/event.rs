@@ -66,6 +66,7 @@ pub enum Event {
     /// The run goes on after it has slept.
     RunAwake {
         /// For how long. The deadline of a team is put off by as much.
+        #[serde(rename = "slept_ms", with = "crate::time::millis")]
         slept: Duration,
     },
     /// Too many processes died over the run: it is not continued before a person says so.
@@ -126,6 +127,7 @@ pub enum Event {
         /// The attempt within the turn, counted from 1.
         attempt: u32,
         /// How long the call waits before it is made.
+        #[serde(rename = "delay_ms", with = "crate::time::millis")]
         delay: Duration,
     },
     /// A model answered.
@@ -208,6 +210,7 @@ pub enum Event {
         /// What is asked.
         ask: Ask,
         /// How long an answer counts, from the time of this event.
+        #[serde(rename = "patience_ms", with = "crate::time::millis")]
         patience: Duration,
     },
     /// A person answered, or nobody did in time.

@@ -1,7 +1,9 @@
 //! What readers ask of the file. Nothing is believed that its checksum does not vouch for.
 
 use greenroom_core::ids::{RunId, StreamId, TaskId};
-use greenroom_core::journal::{JournalError, JournalErrorKind, Recorded, RunHead, Runs};
+use greenroom_core::journal::{
+    Event, FormatError, FormatErrorKind, JournalError, JournalErrorKind, Recorded, RunHead, Runs,
+};
 use greenroom_core::report::Status;
 use greenroom_core::time::Timestamp;
 use rusqlite::{Connection, Row};
@@ -9,7 +11,6 @@ use rusqlite::{Connection, Row};
 use super::{Head, owner};
 use crate::chain::{self, Entry, Sum};
 use crate::error::{of, reading};
-use crate::format::{FORMAT, Unreadable};
 
 /// The events of a stream, from its last snapshot on.
 ///
@@ -58,7 +59,8 @@ impl Reader<'_> {
         if row.get::<_, Sum>(5).map_err(failed)? != sum {
             return Err(self.corrupt(&format!("event {seq} is not what was written")));
         }
-        let event = FORMAT.decode(kind, version, body).map_err(|error| self.unreadable(error))?;
+        let event = Event::from_text(kind, version, body);
+        let event = event.map_err(|error| self.unreadable(&error))?;
         self.events.push(Recorded { seq, at, event });
         (self.n_read, self.sum) = (seq + 1, sum);
         Ok(())
@@ -75,16 +77,12 @@ impl Reader<'_> {
         JournalError::of(self.stream, JournalErrorKind::Corrupt, message)
     }
 
-    fn unreadable(&self, error: Unreadable) -> JournalError {
-        match error {
-            Unreadable::TooNew { kind, version } => {
-                let message = format!("a newer version wrote {kind} of version {version}");
-                JournalError::of(self.stream, JournalErrorKind::TooNew, message)
-            }
-            Unreadable::Nonsense { kind, version } => {
-                self.corrupt(&format!("there is no {kind} of version {version}"))
-            }
-        }
+    fn unreadable(&self, error: &FormatError) -> JournalError {
+        let kind = match error.kind {
+            FormatErrorKind::TooNew => JournalErrorKind::TooNew,
+            _ => JournalErrorKind::Corrupt,
+        };
+        JournalError::of(self.stream, kind, error.to_string())
     }
 }
 

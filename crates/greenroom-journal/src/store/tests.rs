@@ -335,27 +335,34 @@ async fn one_process_owns_a_journal_and_others_may_look() {
     );
 }
 
+/// Puts a stream with one event into a journal, in whatever version, with the sums that it would have.
+fn plant(dir: &TempDir, n: u128, kind: &str, version: u32, body: &str) {
+    let (stream, at) = (root(n), Timestamp::from_millis(1_000));
+    let entry = Entry { seq: 0, at, kind, version, body };
+    let sum = chain::next(&chain::origin(&stream), &entry);
+    let sum: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
+    let owner = owner(&stream);
+    tamper(
+        dir,
+        &format!(
+            "INSERT INTO streams VALUES (10{n}, '{owner}', '', 1, x'{sum}', 1000, 1000, 'open');
+         INSERT INTO events VALUES (10{n}, 10{n}, 0, 1000, '{kind}', {version}, '{body}', NULL, x'{sum}')",
+        ),
+    );
+}
+
 #[tokio::test]
 async fn what_a_newer_version_wrote_is_refused_by_name() {
     let dir = dir();
     let runs = written(&dir).await;
-    // A newer version's event, with the sums that it would have.
-    let unknown = r#"{"kind":"moon_landed"}"#;
-    let at = Timestamp::from_millis(1_000);
-    let entry = Entry { seq: 0, at, kind: "moon_landed", version: 3, body: unknown };
-    let sum = chain::next(&chain::origin(&root(4)), &entry);
-    let sum: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
-    tamper(
-        &dir,
-        &format!(
-            "INSERT INTO streams VALUES (9, '{}', '', 1, x'{sum}', 1000, 1000, 'open');
-         INSERT INTO events VALUES (99, 9, 0, 1000, 'moon_landed', 3, '{unknown}', NULL, x'{sum}')",
-            owner(&root(4)),
-        ),
-    );
+    plant(&dir, 4, "moon_landed", 3, r#"{"kind":"moon_landed"}"#);
+    plant(&dir, 5, "run_awake", 3, r#"{"kind":"run_awake","slept_ns":7}"#);
     let journal = SqliteJournal::open(dir.path()).expect("the tables are as they were");
-    let error = journal.load(&root(4)).await.expect_err("nobody knows what it means");
-    assert_eq!((error.kind, error.stream), (JournalErrorKind::TooNew, Some(root(4))));
+    for (n, named) in [(4, "moon_landed of version 3"), (5, "run_awake of version 3")] {
+        let error = journal.load(&root(n)).await.expect_err("nobody knows what it means");
+        assert_eq!((error.kind, error.stream), (JournalErrorKind::TooNew, Some(root(n))));
+        assert!(error.message.ends_with(named), "{}", error.message);
+    }
     assert_eq!(journal.load(&root(1)).await, Ok(runs[0].to_vec()));
     drop(journal);
 
@@ -363,6 +370,27 @@ async fn what_a_newer_version_wrote_is_refused_by_name() {
     assert_eq!(refusal(dir.path()), Some(JournalErrorKind::TooNew));
     let looking = SqliteJournal::open_for_reading(dir.path()).err().map(|error| error.kind);
     assert_eq!(looking, Some(JournalErrorKind::TooNew));
+}
+
+#[tokio::test]
+async fn what_an_older_version_wrote_is_read_and_what_none_wrote_is_refused_by_name() {
+    let dir = dir();
+    let runs = written(&dir).await;
+    let old = r#"{"kind":"run_awake","slept":{"secs":7,"nanos":500000}}"#;
+    plant(&dir, 4, "run_awake", 1, old);
+    plant(&dir, 5, "run_awake", 0, old);
+    plant(&dir, 6, "run_awake", 1, r#"{"kind":"run_awake"}"#);
+    let journal = SqliteJournal::open(dir.path()).expect("the tables are as they were");
+    let slept = std::time::Duration::from_secs(7);
+    let read = journal.load(&root(4)).await.expect("it is known");
+    assert_eq!(read, events(0, [Event::RunAwake { slept }]).to_vec());
+    for (n, named) in [(5, "no step leads from 0"), (6, "run_awake is not what version 1 of it is")]
+    {
+        let error = journal.load(&root(n)).await.expect_err("nobody wrote that");
+        assert_eq!((error.kind, error.stream), (JournalErrorKind::Corrupt, Some(root(n))));
+        assert!(error.message.ends_with(named), "{}", error.message);
+    }
+    assert_eq!(journal.load(&root(1)).await, Ok(runs[0].to_vec()));
 }
 
 #[tokio::test]
@@ -479,28 +507,13 @@ async fn another_process_goes_on_where_this_one_ended() {
     assert_eq!(heads.iter().map(|head| head.n_events).collect::<Vec<_>>(), [6, 5, 5]);
 }
 
-/// The events of the first golden lines, which have what the page asks for.
-fn golden() -> Vec<Event> {
-    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/golden");
-    let files = fs::read_dir(dir).expect("it is there").map(|file| file.expect("readable").path());
-    let first = files.min().expect("there is one");
-    let lines = fs::read_to_string(first).expect("it is text");
-    lines
-        .lines()
-        .map(|line| {
-            let mut line: serde_json::Value = serde_json::from_str(line).expect("it is JSON");
-            serde_json::from_value(line["body"].take()).expect("it is an event")
-        })
-        .collect()
-}
-
 #[tokio::test]
 async fn the_queries_of_the_page_find_something() {
     let dir = dir();
     let journal = SqliteJournal::open(dir.path()).expect("it is new");
     let run = StreamId::root(RunId::from_bits(0x7f3a << 112));
     // A snapshot would stand for all the others.
-    let kinds = golden().into_iter().filter(|event| !event.is_snapshot());
+    let kinds = crate::golden::events().into_iter().filter(|event| !event.is_snapshot());
     journal.append(&run, events(0, kinds)).await.expect("there is room");
     let open = Event::ToolStarted {
         call: "c9".into(),

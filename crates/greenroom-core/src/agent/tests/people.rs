@@ -271,7 +271,7 @@ fn the_events_of_people_are_written_as_they_always_were() {
         Event::WorkPaused,
         Event::WorkResumed,
     ];
-    let golden = r#"[{"kind":"person_asked","call":"1-1","tool":"pay","arguments":{"sum":3},"ask":"approval","patience":{"secs":60,"nanos":0}},{"kind":"person_answered","call":"1-1","decision":"approved","by":"ann"},{"kind":"person_answered","call":"1-2","decision":{"denied":{"why":"no"}},"by":"ann"},{"kind":"person_answered","call":"1-3","decision":{"output":{"output":7}},"by":"ann"},{"kind":"person_answered","call":"1-4","decision":"expired","by":""},{"kind":"message_delivered","id":"m","message":"#;
+    let golden = r#"[{"kind":"person_asked","call":"1-1","tool":"pay","arguments":{"sum":3},"ask":"approval","patience_ms":60000},{"kind":"person_answered","call":"1-1","decision":"approved","by":"ann"},{"kind":"person_answered","call":"1-2","decision":{"denied":{"why":"no"}},"by":"ann"},{"kind":"person_answered","call":"1-3","decision":{"output":{"output":7}},"by":"ann"},{"kind":"person_answered","call":"1-4","decision":"expired","by":""},{"kind":"message_delivered","id":"m","message":"#;
     let text = serde_json::to_string(&events).expect("it is text");
     assert!(text.starts_with(golden), "{text}");
     assert!(text.ends_with(r#",{"kind":"work_paused"},{"kind":"work_resumed"}]"#), "{text}");

@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use greenroom_core::journal::{Event, EventText};
 use serde::Deserialize;
-use serde_json::json;
-
-use super::*;
+use serde_json::Value;
 
 /// The folder of the golden lines. Files are added and never changed: the end of a name is the sum of what is in
 /// the file.
@@ -52,19 +51,50 @@ fn keeps(old: &Value, new: &Value) -> bool {
     }
 }
 
+impl Line {
+    fn event(&self) -> Event {
+        let Self { kind, v, body } = self;
+        Event::from_text(kind, *v, &body.to_string()).unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+/// The events of the first file, which have what the page asks for.
+pub(crate) fn events() -> Vec<Event> {
+    let first = files().swap_remove(0).1;
+    first.lines().map(|line| serde_json::from_str::<Line>(line).expect(line).event()).collect()
+}
+
 #[test]
 fn what_was_ever_written_is_read_and_keeps_all_that_it_says() {
-    for Line { kind, v, body } in golden() {
-        let event = FORMAT.decode(&kind, v, &body.to_string());
-        let event = event.unwrap_or_else(|error| panic!("{kind} of version {v}: {error:?}"));
-        let (kind_now, text) = encode(&event);
-        assert_eq!(kind_now, kind);
-        let now: Value = serde_json::from_str(&text).expect("it is JSON");
-        if v == FORMAT.version(&kind) {
-            assert!(keeps(&body, &now), "{kind} loses something:\n{body}\n{now}");
+    for line in golden() {
+        let event = line.event();
+        let EventText { kind, version, body } = event.to_text();
+        assert_eq!(kind, line.kind);
+        let now: Value = serde_json::from_str(&body).expect("it is JSON");
+        if version == line.v {
+            assert!(keeps(&line.body, &now), "{kind} loses something:\n{}\n{now}", line.body);
         }
-        assert_eq!(FORMAT.decode(&kind, FORMAT.version(&kind), &text), Ok(event));
+        assert_eq!(Event::from_text(&kind, version, &body), Ok(event));
     }
+}
+
+/// What an older version wrote means what the newest one writes in its place, so it folds to the same.
+#[test]
+fn every_line_of_an_older_version_is_there_as_the_newest_writes_it() {
+    let golden = golden();
+    let mut older = BTreeSet::new();
+    for line in &golden {
+        let event = line.event();
+        let version = event.to_text().version;
+        if version != line.v {
+            older.insert(line.kind.as_str());
+            let is_newest = |other: &&Line| other.kind == line.kind && other.v == version;
+            let mut newest = golden.iter().filter(is_newest);
+            let is_there = newest.any(|newest| newest.event() == event);
+            assert!(is_there, "add to golden/ what version {version} makes of {}", line.body);
+        }
+    }
+    assert_eq!(older, BTreeSet::from(["model_called", "person_asked", "run_awake"]));
 }
 
 #[test]
@@ -86,43 +116,4 @@ fn the_golden_lines_are_only_added_to() {
         let end: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
         assert!(name.ends_with(&format!("-{end}.jsonl")), "{name} was changed: its sum is {end}");
     }
-}
-
-/// A format in which the places of an event had other names twice.
-const RENAMED: Format = Format {
-    upcasts: &[
-        ("actor_event", 1, |fields| renamed(fields, "data", "content")),
-        ("actor_event", 2, |fields| renamed(fields, "content", "payload")),
-    ],
-};
-
-fn renamed(mut fields: Fields, from: &str, to: &str) -> Fields {
-    let value = fields.remove(from).unwrap_or_default();
-    fields.insert(to.to_owned(), value);
-    fields
-}
-
-#[test]
-fn old_versions_become_new_ones_step_by_step() {
-    let event = Ok(Event::ActorEvent { payload: json!(7) });
-    for (version, body) in [
-        (1, r#"{"kind":"actor_event","data":7}"#),
-        (2, r#"{"kind":"actor_event","content":7}"#),
-        (3, r#"{"kind":"actor_event","payload":7}"#),
-    ] {
-        assert_eq!(RENAMED.decode("actor_event", version, body), event, "{version}");
-    }
-    let versions = ["actor_event", "actor_snapshot"].map(|kind| RENAMED.version(kind));
-    assert_eq!(versions, [3, 1], "each kind has its own");
-}
-
-#[test]
-fn what_is_newer_or_nonsense_is_refused() {
-    let body = r#"{"kind":"actor_event","payload":7}"#;
-    let kind = "actor_event".to_owned();
-    let decode = |version| RENAMED.decode(&kind, version, body);
-    assert_eq!(decode(4), Err(Unreadable::TooNew { kind: kind.clone(), version: 4 }));
-    assert_eq!(decode(0), Err(Unreadable::Nonsense { kind: kind.clone(), version: 0 }));
-    let unknown = FORMAT.decode("moon_landed", 1, r#"{"kind":"moon_landed"}"#);
-    assert_eq!(unknown, Err(Unreadable::TooNew { kind: "moon_landed".into(), version: 1 }));
 }

@@ -4,6 +4,7 @@
 //! `GREENROOM_KILLS=10000` makes it a long one, and `GREENROOM_SEED` another one; the default is half a minute's
 //! worth.
 
+mod aim;
 mod deaths;
 mod mutants;
 mod old;
@@ -19,6 +20,7 @@ use greenroom_core::random::SplitMix64;
 use greenroom_journal::SqliteJournal;
 use greenroom_testkit::kills::{Calm, Note, Points, inquest};
 
+use aim::{Part, Parts, Spans};
 use workflows::Workflow;
 
 /// The status of a test binary whose test has failed.
@@ -81,22 +83,41 @@ impl Scene {
         self.spawn_until(|| n_noted() > n_before)
     }
 
-    /// Lets a process live for so long, then kills it. Whether it came to its end.
-    fn live_for(&mut self, span: Duration) -> bool {
-        let mut child = self.born();
-        pause(span);
+    /// Starts a process, and kills it in a part of its life. In which it was; `None` when it came to its end.
+    fn killed_in(&mut self, aim: Part, spans: Spans, random: &mut SplitMix64) -> Option<Part> {
+        let witness = victim::witness(self.folder.path());
+        let n_lives = witness.n_lives() as u64;
+        let (mut child, span) = match aim {
+            Part::Boot => (self.spawn(None), spans.boot),
+            Part::Recovery => (self.born(), Duration::from_millis(10)),
+            // What is done stays done, so the deaths are spread over all of the work.
+            Part::Work => (self.born(), spans.rest / 4),
+            Part::End => {
+                let n_before = self.n_answered();
+                (self.spawn_until(|| self.n_answered() > n_before), Duration::from_millis(2))
+            }
+        };
+        pause(span.mul_f64(random.unit()));
         child.kill().expect("it can be killed");
-        self.bury(child).success()
+        let has_ended = self.bury(child).success();
+        (!has_ended).then(|| Part::reached(&witness, n_lives))
     }
 
-    /// How long a process lives that nobody kills.
+    /// How often somebody was told of an outcome.
+    fn n_answered(&self) -> usize {
+        let seen = std::fs::read_to_string(self.folder.path().join("witness")).unwrap_or_default();
+        seen.matches(r#""what":"answered""#).count()
+    }
+
+    /// How long the parts of a process take that nobody kills.
     #[expect(clippy::disallowed_methods, reason = "another process lives in real time")]
-    fn span(workflow: Workflow, n_runs: usize) -> Duration {
+    fn spans(workflow: Workflow, n_runs: usize) -> Spans {
         let mut scene = Self::new(workflow, n_runs);
+        let started_at = std::time::Instant::now();
         let child = scene.born();
-        let born_at = std::time::Instant::now();
+        let boot = started_at.elapsed();
         assert!(scene.bury(child).success());
-        born_at.elapsed()
+        Spans { boot, rest: started_at.elapsed() - boot }
     }
 
     /// Waits for the end of a process, which has ended well or was killed, and did not fail.
@@ -207,36 +228,43 @@ fn d1_a_process_with_a_team_that_delegates_ends_itself_at_every_point() {
     d1(Workflow::Delegation);
 }
 
-/// D2: the process is killed at random times, with several runs of each workflow at work.
+/// D2: the process is killed at random times, with several runs of each workflow at work, and in every part of
+/// its life.
 #[test]
+#[expect(clippy::print_stdout, reason = "a long run says how much it tried")]
 fn d2_a_process_is_killed_at_random_times() {
     let mut random = SplitMix64::new(told(SEED).unwrap_or(7));
-    let mut n_left: usize = told(N_KILLS).unwrap_or(24);
-    let n_deaths_max = (n_left / 4).clamp(1, 12);
-    let calm = Workflow::ALL.map(|workflow| (Scene::calm(workflow), Scene::span(workflow, 8)));
+    let n_kills: usize = told(N_KILLS).unwrap_or(24);
+    let n_deaths_max = (n_kills / 4).clamp(1, 12);
+    let calm = Workflow::ALL.map(|workflow| (Scene::calm(workflow), Scene::spans(workflow, 8)));
     let (mut n_repeated, mut n_deaths, mut n_runs) = (0, 0, 0);
-    for i in 0.. {
-        let (workflow, (calm, span)) = (Workflow::ALL[i % 4], &calm[i % 4]);
+    let mut parts = Parts::default();
+    // Half of the processes may come to their ends before they are killed, and some more.
+    for (i, workflow) in Workflow::ALL.into_iter().cycle().enumerate().take(n_kills + 40) {
+        let (calm, spans) = &calm[i % 4];
         let mut scene = Scene::new(workflow, 8);
-        while n_left > 0 && scene.n_deaths < n_deaths_max {
-            // What is done stays done, so the deaths are spread over all of the work.
-            if scene.live_for(span.mul_f64(random.unit() / 4.0)) {
-                break;
-            }
-            n_left -= 1;
+        while n_deaths + scene.n_deaths < n_kills && scene.n_deaths < n_deaths_max {
+            let aim = Part::aimed_at(&mut random);
+            let Some(part) = scene.killed_in(aim, *spans, &mut random) else { break };
+            parts.add(part);
         }
         while !scene.live(None).success() {}
         n_repeated += scene.check(calm, &format!("{} deaths", scene.n_deaths));
         n_deaths += scene.n_deaths;
         n_runs += scene.n_runs;
         if told::<usize>(N_KILLS).is_some() {
-            println!("D2: so far {n_deaths} kills, {n_runs} runs, {n_repeated} calls repeated");
+            println!("D2: so far {n_deaths} kills ({parts}), {n_runs} runs, {n_repeated} repeated");
         }
-        if n_left == 0 {
+        if n_deaths >= n_kills {
             break;
         }
     }
-    println!("D2: {n_deaths} kills, {n_runs} runs, 0 lost, 0 paid twice, {n_repeated} repeated");
+    println!(
+        "D2: {n_deaths} kills ({parts}), {n_runs} runs, 0 lost, 0 paid twice, {n_repeated} repeated"
+    );
+    assert_eq!(n_deaths, n_kills, "processes come to their ends before they are killed");
+    let is_long = n_kills >= 1_000;
+    assert!(!is_long || Part::ALL.iter().all(|part| parts.n(*part) > 0), "{parts}");
 }
 
 /// D9: the process is stopped for a while, as by a suspended machine, and goes on.

@@ -58,6 +58,12 @@ fn sum<T>(left: Option<T>, right: Option<T>, plus: fn(T, T) -> T) -> Option<T> {
 }
 
 impl Usage {
+    /// Whether nothing was used.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Adds `other`, saturating.
     pub fn add(&mut self, other: Self) {
         self.model_calls = self.model_calls.saturating_add(other.model_calls);

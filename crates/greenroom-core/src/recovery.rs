@@ -6,6 +6,7 @@
 //! have killed the last process goes alone, so that the next death has one suspect.
 
 mod config;
+mod cut_off;
 mod footprint;
 mod line;
 
@@ -18,7 +19,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use config::{Change, ChangeKind, Config};
-pub use footprint::{Footprint, Nap};
+pub use footprint::{Claim, Footprint, Nap};
 pub use line::{Line, Next};
 
 use crate::ids::RunId;

@@ -12,7 +12,9 @@ use futures_util::future::try_join_all;
 use greenroom_core::BoxFuture;
 use greenroom_core::ids::{RunId, StreamId};
 use greenroom_core::journal::{Event, Journal, JournalError, Recorded};
-use greenroom_core::recovery::{Change, Config, Footprint, Owner, Parked, ParkedRun, RecoverySpec};
+use greenroom_core::recovery::{
+    Change, Claim, Config, Footprint, Owner, Parked, ParkedRun, RecoverySpec,
+};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
@@ -151,7 +153,8 @@ async fn take_over(
     let place = runtime.admit(run)?;
     let found = seen.footprint.owner().and_then(|owner| runtime.bindings().find(owner));
     let resumable = found.ok_or(RunError::NoOwner)?;
-    append(runtime, run, seen, seen.footprint.claim(runtime.boot(), boot, changes)).await?;
+    let claim = Claim { by: runtime.boot().to_owned(), at: runtime.clock().now(), boot, changes };
+    append(runtime, run, seen, seen.footprint.claim(claim)).await?;
     resumable.resume(runtime, place, seen).await
 }
 

@@ -10,6 +10,7 @@
 mod calls;
 mod clock;
 mod delayed;
+mod evicting;
 mod mortal;
 
 mod embedder;
@@ -28,6 +29,7 @@ pub use calls::Calls;
 pub use clock::ManualClock;
 pub use delayed::Delayed;
 pub use embedder::HashedEmbedder;
+pub use evicting::EvictingJournal;
 pub use faults::{FaultPlan, FaultRule, FaultSite, FaultyModel, FaultyTool, Injected};
 pub use leaks::LeakCheck;
 pub use model::{ScriptedModel, ScriptedReply};

@@ -7,16 +7,17 @@ use std::time::Duration;
 
 use greenroom_core::journal::{Event, Journal, MemoryJournal};
 use greenroom_testkit::kills::{Calm, Mutant, MutantJournal, Violation, Witness, inquest};
-use greenroom_testkit::{Death, MortalJournal};
+use greenroom_testkit::{Death, EvictingJournal, MortalJournal};
 
 use super::workflows::{Pace, Workflow};
 use crate::recovery::{process, runtime, stored, unfinished};
 
-const PACE: Pace = Pace(Duration::from_secs(1));
+const PACE: Pace = Pace::of(Duration::from_secs(1));
 
 /// A journal and a witness, and the processes that come and go between them.
 pub(crate) struct Scene {
     workflow: Workflow,
+    pace: Pace,
     journal: MemoryJournal,
     witness: Witness,
     mutant: Option<Mutant>,
@@ -28,7 +29,7 @@ pub(crate) struct Scene {
 impl Scene {
     pub(crate) fn new(workflow: Workflow, mutant: Option<Mutant>) -> Self {
         let (journal, witness) = (MemoryJournal::new(), Witness::in_memory());
-        Self { workflow, journal, witness, mutant, n_lives: 0, seconds: 0 }
+        Self { workflow, pace: PACE, journal, witness, mutant, n_lives: 0, seconds: 0 }
     }
 
     /// One life of the process, until its death or the end of its runs. How many appends it made, when it
@@ -49,7 +50,7 @@ impl Scene {
             let witness = self.witness.born(&self.journal).await.expect("memory answers");
             let runtime = runtime(journal, self.n_lives, self.seconds).await;
             let life = async {
-                let lived = self.workflow.live(&runtime, &witness, PACE, 1).await;
+                let lived = self.workflow.live(&runtime, &witness, self.pace, 1).await;
                 lived.expect("it comes to its end");
                 runtime.shutdown().await;
             };
@@ -123,6 +124,22 @@ fn d5_a_run_that_is_evicted_after_every_event_comes_to_the_same() {
         });
         assert!(ended.is_some(), "{workflow:?}: it gets further with each process");
         assert!(scene.n_lives * 2 > n_appends, "{workflow:?}: {} lives", scene.n_lives);
+        assert_eq!(scene.inquest(Some(&calm)), [], "{workflow:?}");
+    }
+}
+
+/// D5, of shells: the actor behind each append is stopped once it is stored, and a new one begins with nothing but the
+/// stream. The run comes to what it comes to when nobody is evicted.
+#[test]
+fn d5_a_run_whose_actors_are_evicted_after_every_append_comes_to_the_same() {
+    for workflow in Workflow::ALL {
+        let (calm, n_appends) = Scene::calm(workflow);
+        let mut scene = Scene::new(workflow, None);
+        scene.pace = Pace(EvictingJournal::PAUSE, Duration::from_secs(86_400));
+        let evicting = EvictingJournal::new(scene.journal.clone());
+        scene.live_with(&MortalJournal::new(evicting.clone(), None), evicting.clone());
+        let n_evicted = evicting.n_evicted();
+        assert!(n_evicted + 1 >= n_appends, "{workflow:?}: {n_evicted} of {n_appends}");
         assert_eq!(scene.inquest(Some(&calm)), [], "{workflow:?}");
     }
 }

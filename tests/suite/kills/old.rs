@@ -28,7 +28,7 @@ use super::told;
 use super::workflows::{Pace, Workflow};
 use crate::recovery::{call, n_replies, process, real, runtime, unfinished};
 
-const PACE: Pace = Pace(Duration::from_millis(5));
+const PACE: Pace = Pace::of(Duration::from_millis(5));
 
 /// The folder of the stores. The end of a name is the sum of what is in the file.
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/golden");
@@ -109,7 +109,7 @@ fn golden_stores_are_written() {
         // Whoever opens it next puts the log into the tables.
         drop(SqliteJournal::open(store.path()).expect("it is whole"));
         let bytes = fs::read(store.path().join("journal.db")).expect("it is there");
-        let name = format!("0001-{workflow:?}-{:08x}.db", sum(&bytes));
+        let name = format!("0002-{workflow:?}-{:08x}.db", sum(&bytes));
         fs::write(folder.join(name), bytes).expect("there is room");
     }
 }

@@ -52,7 +52,7 @@ async fn live(
     let journal = PointedJournal::new(SqliteJournal::open(store(folder))?, points.clone());
     let witness = witness(folder).ending(points).born(&journal).await?;
     let runtime = Runtime::builder().journal(journal).start().await?;
-    workflow.live(&runtime, &witness, Pace(Duration::from_millis(5)), n_runs).await?;
+    workflow.live(&runtime, &witness, Pace::of(Duration::from_millis(5)), n_runs).await?;
     runtime.shutdown().await;
     Ok(())
 }

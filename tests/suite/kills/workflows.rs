@@ -85,9 +85,16 @@ impl Actor for Weather {
     }
 }
 
-/// How long a model thinks and a tool works.
+/// How long a model thinks and a tool works, and how long a run may take.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Pace(pub(crate) Duration);
+pub(crate) struct Pace(pub(crate) Duration, pub(crate) Duration);
+
+impl Pace {
+    /// Of runs that may take as long as any, unless they are told otherwise.
+    pub(crate) const fn of(step: Duration) -> Self {
+        Self(step, Duration::from_secs(600))
+    }
+}
 
 impl Workflow {
     pub(crate) const ALL: [Self; 4] = [Self::Agent, Self::Approval, Self::Team, Self::Delegation];
@@ -117,7 +124,7 @@ impl Workflow {
         runtime.recover(spec).await?;
         // One that nobody was told of is there all the same.
         for _ in runtime.journal().runs(Runs::Newest(n_runs)).await?.len()..n_runs {
-            witness.accepted(crew.start().await?);
+            witness.accepted(crew.start(pace.1).await?);
         }
         let mut n_looks = 0;
         loop {
@@ -128,7 +135,8 @@ impl Workflow {
             for head in unfinished {
                 answer(runtime, witness, head.run).await?;
             }
-            tokio::time::sleep(pace.0).await;
+            // People look oftener than the slowest work gets on.
+            tokio::time::sleep(pace.0.min(Duration::from_secs(1))).await;
             n_looks += 1;
             if n_looks > 12_000 {
                 return Err("a run does not come to its end".into());
@@ -160,6 +168,12 @@ async fn answer(runtime: &Runtime, witness: &Witness, run: RunId) -> Result<(), 
     Ok(())
 }
 
+/// What is the same however often a process dies: a call that is made again counts again, and what the one
+/// that was cut off cost is not known. The inquest counts the calls.
+fn known(usage: Usage) -> Usage {
+    Usage { model_calls: 0, tool_calls: 0, ..usage }
+}
+
 /// Whoever takes runs.
 enum Crew {
     Agent(Agent),
@@ -167,10 +181,11 @@ enum Crew {
 }
 
 impl Crew {
-    async fn start(&self) -> Result<RunId, Box<dyn Error>> {
+    async fn start(&self, wall_max: Duration) -> Result<RunId, Box<dyn Error>> {
+        let budget = Budget { wall_max, ..Budget::default() };
         Ok(match self {
             Self::Agent(agent) => agent.start("go").await?.id(),
-            Self::Team(team) => team.submit(Goal::new(QUESTION)).await?.id(),
+            Self::Team(team) => team.submit(Goal { budget, ..Goal::new(QUESTION) }).await?.id(),
         })
     }
 
@@ -178,12 +193,12 @@ impl Crew {
         const UNKNOWN: &str = "a run that is over is known";
         Ok(match self {
             Self::Agent(agent) => match agent.attach(run).await?.ok_or(UNKNOWN)?.outcome().await {
-                Ok(report) => format!("{}, for {:?}", report.text, report.usage),
+                Ok(report) => format!("{}, for {:?}", report.text, known(report.usage)),
                 Err(failure) => format!("failed: {failure}"),
             },
             Self::Team(team) => {
                 let outcome = team.attach(run).await?.ok_or(UNKNOWN)?.outcome().await;
-                format!("{}: {}, for {:?}", outcome.status, outcome.answer, outcome.usage)
+                format!("{}: {}, for {:?}", outcome.status, outcome.answer, known(outcome.usage))
             }
         })
     }
@@ -196,6 +211,12 @@ struct World<'a> {
 }
 
 impl World<'_> {
+    /// Enough for calls that are made again after a death, which count.
+    fn budget(&self) -> Budget {
+        let Pace(_, wall_max) = self.pace;
+        Budget { model_calls_max: 20, tool_calls_max: 20, wall_max, ..Budget::default() }
+    }
+
     fn model(
         &self,
         answer: impl Fn(&ChatRequest) -> ChatReply + Send + Sync + 'static,
@@ -230,7 +251,7 @@ impl World<'_> {
     fn agent(&self, runtime: &Runtime) -> Result<Agent, Box<dyn Error>> {
         let agent = runtime.agent("clerk").model(self.model(three_turns));
         let [look, put, pay] = self.tools();
-        Ok(agent.tool(look).tool(put).tool(pay).budget(budget()).build()?)
+        Ok(agent.tool(look).tool(put).tool(pay).budget(self.budget()).build()?)
     }
 
     fn asking_agent(&self, runtime: &Runtime) -> Result<Agent, Box<dyn Error>> {
@@ -238,7 +259,7 @@ impl World<'_> {
         let asked = |name| self.tool(name, EffectClass::AtMostOnce, Approval::always());
         let [look, ..] = self.tools();
         let agent = agent.tool(look).tool(asked("pay")).tool(asked("wire"));
-        Ok(agent.budget(budget()).build()?)
+        Ok(agent.budget(self.budget()).build()?)
     }
 
     async fn team(&self, runtime: &Runtime) -> Result<Team, Box<dyn Error>> {
@@ -256,9 +277,4 @@ impl World<'_> {
         let team = team.specialist("weather", "Knows the weather.", &weather, |task| task);
         Ok(team.start().await?)
     }
-}
-
-/// Enough for calls that are made again after a death, which count.
-fn budget() -> Budget {
-    Budget { model_calls_max: 20, tool_calls_max: 20, ..Budget::default() }
 }

@@ -146,6 +146,7 @@ impl Machine {
             }
             Event::ToolFinished { call, outcome } => self.fold_outcome(call, outcome),
             Event::SearchSpent { usage, .. } if !self.is_done() => self.usage.add(*usage),
+            Event::RunClaimed { again, .. } if !self.is_done() => self.usage.add(*again),
             Event::PersonAsked { call, ask, patience, .. } => {
                 self.fold_asked(call, *ask, *patience);
             }

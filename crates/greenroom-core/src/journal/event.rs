@@ -55,6 +55,9 @@ pub enum Event {
         /// What is configured otherwise than when the run was accepted.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         changes: Vec<Change>,
+        /// The calls that were cut off and are made again.
+        #[serde(default, skip_serializing_if = "Usage::is_nothing")]
+        again: Usage,
     },
     /// The process that had the run ended in an orderly way and left it to the next.
     RunReleased,
@@ -291,6 +294,7 @@ impl Event {
             }
             Self::ToolStarted { .. } => Usage { tool_calls: 1, ..Usage::default() },
             Self::SearchSpent { usage, .. } => *usage,
+            Self::RunClaimed { again, .. } => *again,
             _ => Usage::default(),
         }
     }

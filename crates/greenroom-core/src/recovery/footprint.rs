@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::cut_off::CutOff;
 use super::{Change, Config, OnChange, Owner, Parked, RecoverySpec, Verdict};
 use crate::approval::pending;
 use crate::budget::{Budget, Usage};
@@ -27,6 +28,19 @@ impl Nap {
     }
 }
 
+/// How a process takes a run over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// The process: what its runtime calls itself.
+    pub by: String,
+    /// When it does.
+    pub at: Timestamp,
+    /// The boot, and ...
+    pub boot: u32,
+    /// ... the changes that it was [judged](Footprint::judge) by.
+    pub changes: Vec<Change>,
+}
+
 /// A fold of all streams of a run, the root stream first.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Footprint {
@@ -36,6 +50,7 @@ pub struct Footprint {
     deadline: Timestamp,
     top_k: Option<usize>,
     spent: Usage,
+    cut_off: CutOff,
     n_results: u64,
     /// Calls that wait for a person.
     n_waiting: usize,
@@ -68,6 +83,7 @@ impl Footprint {
     pub fn add_stream(&mut self, events: &[Recorded]) {
         // Which stream it is does not matter to the number.
         self.n_waiting += pending(&StreamId::root(RunId::from_bits(0)), events).len();
+        self.cut_off.add_stream(events);
         for recorded in events {
             self.n_results += u64::from(recorded.event.is_result());
             self.spent.add(recorded.event.spent());
@@ -116,7 +132,7 @@ impl Footprint {
         self.budget
     }
 
-    /// What it has spent, calls without a result included.
+    /// What it has spent, calls without a result included, each as often as it was made.
     #[must_use]
     pub fn spent(&self) -> Usage {
         self.spent
@@ -216,7 +232,9 @@ impl Footprint {
 
     /// The event by which a process takes the run over.
     #[must_use]
-    pub fn claim(&self, by: &str, boot: u32, changes: Vec<Change>) -> Event {
-        Event::RunClaimed { by: by.to_owned(), boot, n_results: self.n_results, changes }
+    pub fn claim(&self, claim: Claim) -> Event {
+        let Claim { by, at, boot, changes } = claim;
+        let again = self.cut_off.again(at, &self.budget, &self.spent);
+        Event::RunClaimed { by, boot, n_results: self.n_results, changes, again }
     }
 }

@@ -34,7 +34,7 @@ fn bound() -> Event {
 }
 
 fn claimed(boot: u32, n_results: u64) -> Event {
-    Event::RunClaimed { by: "b".into(), boot, n_results, changes: vec![] }
+    Event::RunClaimed { by: "b".into(), boot, n_results, changes: vec![], again: Usage::default() }
 }
 
 fn called() -> Event {
@@ -149,17 +149,81 @@ fn what_was_spent_is_the_sum_of_all_streams() {
     assert_eq!((seen.budget().model_calls_max, seen.deadline().as_millis()), (3, 9_000));
 }
 
+/// What taking the run over counts, of these streams, a second after everything in them.
+#[track_caller]
+fn check_again(streams: &[&[Event]], expect: (u64, u64)) {
+    check_again_at(1_001, streams, expect);
+}
+
+#[track_caller]
+fn check_again_at(millis: u64, streams: &[&[Event]], expect: (u64, u64)) {
+    let mut seen = Footprint::of_root(&stored([bound()]));
+    streams.iter().for_each(|events| seen.add_stream(&stored(events.to_vec())));
+    let at = Timestamp::from_millis(millis);
+    let claim = Claim { by: "b".into(), at, boot: 2, changes: vec![] };
+    let claimed = seen.claim(claim);
+    let Event::RunClaimed { again, .. } = &claimed else { panic!("{claimed:?}") };
+    assert_eq!((again.model_calls, again.tool_calls), expect);
+    assert_eq!(claimed.spent(), *again);
+}
+
+#[test]
+fn calls_that_are_made_again_count_each_time() {
+    let call = |id: &str, effect| Event::ToolStarted {
+        call: id.into(),
+        tool: "t".into(),
+        arguments: serde_json::json!({}),
+        effect,
+    };
+    let done = |id: &str| Event::ToolFinished {
+        call: id.into(),
+        outcome: ToolOutcome::Ok(serde_json::Value::Null),
+    };
+    let waits = |delay| Event::ModelCalled { turn: 1, attempt: 2, delay };
+    let noting = Event::CompactionStarted { turn: 1, attempt: 1 };
+    let limit = Event::LimitReached { limit: crate::budget::Limit::Deadline };
+    check_again(&[], (0, 0));
+    check_again(&[&[called()]], (1, 0));
+    check_again(&[&[called(), replied()]], (0, 0));
+    check_again(&[&[called(), limit]], (0, 0));
+    check_again(&[&[called(), replied(), noting]], (1, 0));
+    // A wait that is not over has made no call.
+    check_again(&[&[waits(Duration::from_secs(1))]], (1, 0));
+    check_again(&[&[waits(Duration::from_millis(1_001))]], (0, 0));
+    // Nor does a clock that was set back unmake one that did not wait.
+    check_again_at(0, &[&[called()]], (1, 0));
+    // What may not be made again is not, and what has its outcome neither.
+    let [look, put, book, pay] = [
+        EffectClass::ReadOnly,
+        EffectClass::Idempotent,
+        EffectClass::Reconcilable,
+        EffectClass::AtMostOnce,
+    ]
+    .map(|effect| call(&format!("{effect:?}"), effect));
+    check_again(&[&[look.clone(), put.clone(), book, pay]], (0, 3));
+    check_again(&[&[look, put, done("ReadOnly")]], (0, 1));
+    // Three calls are allowed: when all were cut off, none is made again.
+    check_again(&[&[called()], &[called()]], (1, 0));
+    check_again(&[&[called()], &[called()], &[called()]], (0, 0));
+}
+
 /// What is stored must be readable by every later version.
 #[test]
 fn the_events_of_recovery_are_written_as_they_always_were() {
     let change = Change { part: "model".into(), kind: ChangeKind::Different };
     let events = [
-        Event::RunClaimed { by: "b".into(), boot: 2, n_results: 7, changes: vec![change] },
+        Event::RunClaimed {
+            by: "b".into(),
+            boot: 2,
+            n_results: 7,
+            changes: vec![change],
+            again: Usage { model_calls: 1, ..Usage::default() },
+        },
         claimed(1, 0),
         Event::RunReleased,
         Event::RunQuarantined { n_boots: 3 },
     ];
-    let golden = r#"[{"kind":"run_claimed","by":"b","boot":2,"n_results":7,"changes":[{"part":"model","kind":"different"}]},{"kind":"run_claimed","by":"b","boot":1,"n_results":0},{"kind":"run_released"},{"kind":"run_quarantined","n_boots":3}]"#;
+    let golden = r#"[{"kind":"run_claimed","by":"b","boot":2,"n_results":7,"changes":[{"part":"model","kind":"different"}],"again":{"model_calls":1,"input_tokens":0,"output_tokens":0,"tool_calls":0}},{"kind":"run_claimed","by":"b","boot":1,"n_results":0},{"kind":"run_released"},{"kind":"run_quarantined","n_boots":3}]"#;
     assert_eq!(serde_json::to_string(&events).expect("it is text"), golden);
     assert_eq!(serde_json::from_str::<Vec<Event>>(golden).expect("it reads back"), events);
     let text = serde_json::to_string(&bound()).expect("it is text");

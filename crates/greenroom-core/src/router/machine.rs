@@ -157,6 +157,7 @@ impl Machine {
             Event::CancelRequested => self.is_cancelled = true,
             Event::WorkPaused => self.is_paused = true,
             Event::WorkResumed => self.is_paused = false,
+            Event::RunClaimed { again, .. } => self.usage.add(*again),
             Event::RunAsleep { .. } => self.is_asleep = true,
             Event::RunAwake { slept } => {
                 self.is_asleep = false;

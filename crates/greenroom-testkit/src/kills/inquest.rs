@@ -67,7 +67,7 @@ pub async fn inquest(
     calls::repeated(&notes, &mut violations);
     calls::unannounced(&notes, &stored, &mut violations);
     streams::unreadable(&stored, &mut violations);
-    streams::limits(&stored, &mut violations);
+    streams::limits(&notes, &stored, &mut violations);
     streams::boots(&stored, &mut violations);
     streams::approvals(&notes, &stored, &mut violations);
     streams::doubled(&stored, &mut violations);

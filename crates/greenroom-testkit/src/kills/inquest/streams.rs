@@ -7,10 +7,10 @@ use greenroom_core::approval::{Ask, Decision};
 use greenroom_core::budget::Usage;
 use greenroom_core::ids::{RunId, StreamId};
 use greenroom_core::journal::{Event, Recorded};
-use greenroom_core::tool::idempotency_key;
+use greenroom_core::tool::{EffectClass, idempotency_key};
 
 use crate::kills::invariant::{Invariant, Violation};
-use crate::kills::stored::Stored;
+use crate::kills::stored::{Intent, Stored, place};
 use crate::kills::witness::{Note, Noted};
 
 /// I5: every stream can be read.
@@ -25,8 +25,10 @@ fn run(stored: &Stored, run: RunId) -> impl Iterator<Item = &Recorded> {
     of_run.flat_map(|(_, events)| events)
 }
 
-/// I6: no more calls were made than the budget allows, and the outcome counts all that was spent.
-pub(super) fn limits(stored: &Stored, violations: &mut Vec<Violation>) {
+/// I6: every call of a model that somebody saw is counted, no more calls were made than the budget allows, and
+/// the outcome counts all that was spent.
+pub(super) fn limits(notes: &[Noted], stored: &Stored, violations: &mut Vec<Violation>) {
+    let seen = seen(notes, stored);
     for head in &stored.heads {
         let (mut spent, mut bounds, mut told) = (Usage::default(), Vec::new(), None);
         for Recorded { event, .. } in run(stored, head.run) {
@@ -42,6 +44,11 @@ pub(super) fn limits(stored: &Stored, violations: &mut Vec<Violation>) {
         }
         let mut found = |what| violations.push(Violation::new(Invariant::I6, what));
         let run = head.run;
+        let (n_asked, n_called) = seen.get(&run.to_string()).copied().unwrap_or_default();
+        if n_asked > spent.model_calls || n_called > spent.tool_calls {
+            let what = format!("run {run} made {n_asked} calls of models and {n_called} of tools");
+            found(format!("{what}, and counted {spent:?}"));
+        }
         if bounds.len() > 1 {
             found(format!("run {run} was given a budget and a deadline {} times", bounds.len()));
         }
@@ -57,6 +64,30 @@ pub(super) fn limits(stored: &Stored, violations: &mut Vec<Violation>) {
             found(format!("run {run} says that it spent {told:?}, and spent {spent:?}"));
         }
     }
+}
+
+/// How many calls of models and of tools each run was seen to make. Those of a plan are no agent's and count as
+/// tasks; those that are never made again are counted by I3. What an actor made again that was restarted in the same
+/// process is in the account of that process.
+fn seen(notes: &[Noted], stored: &Stored) -> BTreeMap<String, (u64, u64)> {
+    let intents = stored.intents();
+    let mut seen: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    let mut made = BTreeSet::new();
+    for Noted { life, note, .. } in notes {
+        let (Note::Asked { key, .. } | Note::Called { key, .. }) = note else { continue };
+        if !made.insert((life, key)) {
+            continue;
+        }
+        let run = key.split('/').next().unwrap_or_default();
+        let (n_asked, n_called) = seen.entry(run.to_owned()).or_default();
+        match note {
+            Note::Asked { .. } => *n_asked += 1,
+            Note::Called { effect: EffectClass::AtMostOnce, .. } => {}
+            _ if matches!(intents.get(place(key)), Some(Intent::Agent { .. })) => *n_called += 1,
+            _ => {}
+        }
+    }
+    seen
 }
 
 /// I6: boots without a result are counted on.

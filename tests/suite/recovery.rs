@@ -11,17 +11,19 @@ use std::time::Duration;
 
 use greenroom_core::budget::Budget;
 use greenroom_core::ids::{RunId, StreamId};
-use greenroom_core::journal::{Event, Journal, MemoryJournal, Runs};
+use greenroom_core::journal::{Event, Journal, JournalErrorKind, MemoryJournal, Runs};
 use greenroom_core::message::{Message, ToolCall};
 use greenroom_core::model::ChatReply;
 use greenroom_core::recovery::RecoverySpec;
 use greenroom_core::report::{Status, TaskFailureKind};
 use greenroom_core::time::Timestamp;
-use greenroom_runtime::{Agent, AgentOutcome, Run, Runtime, SystemClock};
+use greenroom_core::tool::EffectClass;
+use greenroom_runtime::{Agent, AgentOutcome, HealthState, Run, Runtime, SystemClock};
 use greenroom_testkit::{MortalJournal, ScriptedModel, ScriptedReply, ScriptedTool};
 use serde_json::json;
 use tokio::time::Instant;
 
+use crate::persistence::{Mood, MoodyJournal};
 use crate::support::busy;
 
 /// Runs one process. What `life` leaves behind dies with it.
@@ -162,6 +164,78 @@ fn what_was_spent_stays_spent() {
         assert_eq!(failure.usage.model_calls, 2);
     });
     assert_eq!(calls.n_begun(), 2, "the call that was cut off had used the last one up");
+}
+
+/// A call in doubt counts, and so does each that is made again for it: a run whose processes die over its calls
+/// makes no more of them than its budget allows.
+#[test]
+fn calls_that_are_made_again_count_each_time() {
+    let journal = MemoryJournal::new();
+    let budget = Budget { model_calls_max: 4, tool_calls_max: 2, ..Budget::default() };
+    let model = ScriptedModel::answering(|request| match n_replies(&request.messages) {
+        0 => ScriptedReply::calls([call("look", 1)]),
+        _ => ScriptedReply::hang(""),
+    });
+    let look = ScriptedTool::echo("look").effect(EffectClass::ReadOnly);
+    let look = look.delay(Duration::from_secs(1));
+    let (asked, looked) = (model.calls(), look.calls());
+    let life = |n: u64, millis: u64| {
+        process(async {
+            let runtime = runtime(journal.clone(), n, n * 10).await;
+            let agent = runtime.agent("clerk").model(model.clone()).budget(budget);
+            let clerk = agent.tool(look.clone()).build().expect("complete");
+            if n == 1 {
+                clerk.start("look").await.expect("accepted");
+            } else {
+                let spec = RecoverySpec::default().boots_max(99);
+                runtime.recover(spec).await.expect("a round ends");
+            }
+            tokio::time::sleep(Duration::from_millis(millis)).await;
+        });
+    };
+    // The call of the tool is cut off once, and that of the model again and again.
+    life(1, 500);
+    let run = unfinished(&journal)[0];
+    life(2, 1_500);
+    assert_eq!((asked.n_begun(), looked.n_begun()), (2, 2));
+    (3..9).for_each(|n| life(n, 1_500));
+    assert_eq!((asked.n_begun(), looked.n_begun()), (4, 2), "and no more, in six more lives");
+    let events = stored(&journal, run);
+    let Some(Event::TaskFinished { result: Err(failure) }) = events.last() else {
+        panic!("{events:?}")
+    };
+    assert_eq!((failure.usage.model_calls, failure.usage.tool_calls), (4, 2));
+}
+
+/// Whoever waits for a run whose journal takes nothing any more is told why. The run is not over, and goes on once
+/// there is room.
+#[test]
+fn a_run_that_its_journal_fails_is_not_over_and_goes_on_later() {
+    let journal = MoodyJournal::default();
+    let model = ScriptedModel::answering(|request| match n_replies(&request.messages) {
+        0 => ScriptedReply::calls([call("look", 1)]),
+        _ => ScriptedReply::text("done"),
+    });
+    let (model, calls) = (model.clone().latency(Duration::from_secs(1)), model.calls());
+    process(async {
+        let runtime = runtime(journal.clone(), 1, 0).await;
+        let clerk = clerk(&runtime, &model, Budget::default());
+        let run = clerk.start("look").await.expect("accepted");
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        journal.set(Mood::Refusing);
+        let failure = run.outcome().await.expect_err("nothing is stored");
+        assert_eq!(failure.kind, TaskFailureKind::AgentLost, "{failure}");
+        assert_eq!(failure.unstored, Some(JournalErrorKind::Full));
+        assert_eq!(runtime.health().state, HealthState::Failing);
+        // There is room again, and the same process goes on.
+        journal.set(Mood::Prompt);
+        assert_eq!(recover(&runtime).await, [run.id()]);
+        let report = attached(&clerk, run.id()).await.outcome().await.expect("an answer");
+        assert_eq!(report.text, "done");
+        runtime.shutdown().await;
+    });
+    let n_calls = calls.n_begun();
+    assert!(n_calls > 2, "the reply that was not stored is asked for again: {n_calls}");
 }
 
 /// RT11: the death of the process does not lengthen the wait before a retry, nor shorten it.

@@ -82,8 +82,13 @@ async fn purge(dir: &Path, before: Timestamp, json: bool) -> Result<String, Fail
     })
 }
 
+/// Whether there is a journal to look into. An empty file is what is left of one that could not be made; and what
+/// cannot be told is for the journal to say.
 fn existing(dir: &Path) -> bool {
-    dir.join("journal.db").exists()
+    match std::fs::metadata(dir.join("journal.db")) {
+        Ok(file) => file.len() > 0,
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+    }
 }
 
 /// The journal, to look into.

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::brief::{Exchange, Gap};
 use crate::budget::{Budget, Limit, Usage};
+use crate::journal::JournalErrorKind;
 use crate::model::ModelErrorKind;
 use crate::retriever::{Citation, Passage};
 
@@ -86,6 +87,10 @@ pub struct TaskFailure {
     /// The limit that was reached, when that is why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<Limit>,
+    /// Why the journal stored nothing any more, when that is why. The run is not over: its journal says as far as it
+    /// got, and the next recovery goes on with it.
+    #[serde(skip)]
+    pub unstored: Option<JournalErrorKind>,
 }
 
 impl TaskFailure {
@@ -93,7 +98,7 @@ impl TaskFailure {
     #[must_use]
     pub fn new(kind: TaskFailureKind, message: impl Into<String>) -> Self {
         let (message, usage) = (message.into(), Usage::default());
-        Self { kind, message, usage, model_error: None, limit: None }
+        Self { kind, message, usage, model_error: None, limit: None, unstored: None }
     }
 }
 

@@ -134,12 +134,15 @@ pub(crate) trait JournalledActor: Actor<Message: From<Stored>> {
             }
             Stored::Appended(_, Ok(Err(error))) => {
                 self.journalled().pace.is_refused.store(true, Ordering::Relaxed);
+                self.journalled().pace.journal_did(Some(error.kind));
                 return Err(Failure::new(error.to_string()));
             }
             Stored::Loaded(Ok(Err(error))) => {
+                self.journalled().pace.journal_did(Some(error.kind));
                 return Err(Failure::new(error.to_string()));
             }
             Stored::Loaded(Err(error)) | Stored::Appended(_, Err(error)) => {
+                self.journalled().pace.journal_did(Some(JournalErrorKind::Unavailable));
                 return Err(Failure::new(format!("the journal: {error}")));
             }
         }
@@ -316,6 +319,7 @@ impl<M: Fold> Journalled<M> {
             }
             Some(Err(error)) => {
                 self.pace.is_refused.store(true, Ordering::Relaxed);
+                self.pace.journal_did(Some(error.kind));
                 Err(error)
             }
             None => {
@@ -334,6 +338,7 @@ impl<M: Fold> Journalled<M> {
     fn fold(&mut self, batch: &Batch) -> Vec<M::Command> {
         self.n_stored += batch.len() as u64;
         self.pace.is_refused.store(false, Ordering::Relaxed);
+        self.pace.journal_did(None);
         let mut commands = Vec::new();
         for recorded in batch.iter() {
             self.apply(&recorded.event);

@@ -119,6 +119,12 @@ fn failure_of(outcome: &Outcome) -> Option<Problem> {
         ));
     };
     let why = clipped(&failure.to_string(), WHY_CHARS_MAX);
+    if let Some(kind) = failure.unstored {
+        let problem = Problem::new(Exit::Failed, kind.code(), format!("no answer: {why}"));
+        return Some(
+            problem.help("what is stored is kept: `greenroom runs resume` goes on with it"),
+        );
+    }
     let (exit, code) = match (outcome.limit, outcome.status) {
         (_, Status::Cancelled) => (Exit::Interrupted, code(failure.kind)),
         // Whatever the limit broke off has a reason of its own; the limit is what can be changed.

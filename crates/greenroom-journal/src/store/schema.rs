@@ -96,7 +96,10 @@ pub(crate) fn open_readable(path: &Path) -> Result<Connection, JournalError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     prepare(&connection).map_err(failed)?;
-    check_version(&connection, path)?;
+    if check_version(&connection, path)? {
+        let message = format!("{} has no tables yet", path.display());
+        return Err(JournalError::new(JournalErrorKind::Unavailable, message));
+    }
     Ok(connection)
 }
 

@@ -328,6 +328,12 @@ async fn one_process_owns_a_journal_and_others_may_look() {
     let nothing = self::dir();
     let missing = SqliteJournal::open_for_reading(nothing.path()).expect_err("there is none");
     assert_eq!(missing.kind, JournalErrorKind::Unavailable);
+    // What is left of a journal that could not be made.
+    let begun = self::dir();
+    fs::write(database(&begun), "").expect("there is room");
+    let begun = SqliteJournal::open_for_reading(begun.path()).expect_err("it has nothing");
+    assert_eq!(begun.kind, JournalErrorKind::Unavailable);
+    assert!(begun.message.ends_with("has no tables yet"), "{}", begun.message);
     assert_eq!(
         fs::read_dir(nothing.path()).expect("it is there").count(),
         0,

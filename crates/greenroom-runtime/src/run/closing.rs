@@ -35,6 +35,7 @@ impl Closer {
     /// | its actors | the journal |
     /// |---|---|
     /// | failed too often | says so, before anybody is told: the run is over |
+    /// | … because the journal failed them | says nothing: the next recovery finds the run |
     /// | were stopped in an orderly way | says that the run was left to the next process |
     /// | were killed with their runtime | says nothing: the next process finds the run |
     pub(crate) fn close<O: Ending>(
@@ -43,9 +44,12 @@ impl Closer {
         reason: &ExitReason,
         outcome: O,
     ) {
-        let last = match reason {
-            ExitReason::Killed => return shared.finish(outcome),
-            reason if reason.is_abnormal() => outcome.clone().into_last(),
+        let last = match (reason, shared.pace.refusal()) {
+            (ExitReason::Killed, _) => return shared.finish(outcome),
+            (reason, Some(why)) if reason.is_abnormal() => {
+                return shared.finish(outcome.unstored(why));
+            }
+            (reason, _) if reason.is_abnormal() => outcome.clone().into_last(),
             _ => Event::RunReleased,
         };
         let (this, shared) = (self.clone(), Arc::clone(shared));

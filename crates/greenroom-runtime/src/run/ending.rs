@@ -1,6 +1,6 @@
 //! What comes of runs: the outcome of a team's, the result of a single agent's.
 
-use greenroom_core::journal::Event;
+use greenroom_core::journal::{Event, JournalErrorKind};
 use greenroom_core::report::{Outcome, Status, TaskFailure, TaskFailureKind};
 
 use crate::agents::single::AgentOutcome;
@@ -15,6 +15,9 @@ pub(crate) trait Ending: Clone + Send + Sync + 'static {
 
     /// The event that says so.
     fn into_last(self) -> Event;
+
+    /// As a failure, which is one of the journal.
+    fn unstored(self, why: JournalErrorKind) -> Self;
 }
 
 impl Ending for Outcome {
@@ -34,6 +37,11 @@ impl Ending for Outcome {
     fn into_last(self) -> Event {
         Event::RunFinished { outcome: self }
     }
+
+    fn unstored(self, why: JournalErrorKind) -> Self {
+        let with = |failure| TaskFailure { unstored: Some(why), ..failure };
+        Self { failure: self.failure.map(with), ..self }
+    }
 }
 
 impl Ending for AgentOutcome {
@@ -50,5 +58,9 @@ impl Ending for AgentOutcome {
 
     fn into_last(self) -> Event {
         Event::TaskFinished { result: self }
+    }
+
+    fn unstored(self, why: JournalErrorKind) -> Self {
+        self.map_err(|failure| TaskFailure { unstored: Some(why), ..failure })
     }
 }

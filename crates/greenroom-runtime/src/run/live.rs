@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use greenroom_core::ids::{RunId, StreamId};
-use greenroom_core::journal::Event;
+use greenroom_core::journal::{Event, JournalErrorKind};
 use greenroom_core::recovery::Nap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -33,6 +33,19 @@ pub(crate) struct Pace {
     pub(crate) parking: CancellationToken,
     /// Whether the journal refused what was appended last.
     pub(crate) is_refused: Arc<AtomicBool>,
+    /// Why the journal does not do what the run asks of it, since it did so last.
+    refusal: Arc<Mutex<Option<JournalErrorKind>>>,
+}
+
+impl Pace {
+    /// The journal did, or did not do, what the run asked of it.
+    pub(crate) fn journal_did(&self, refusal: Option<JournalErrorKind>) {
+        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = refusal;
+    }
+
+    pub(crate) fn refusal(&self) -> Option<JournalErrorKind> {
+        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A run at work, whatever comes of it.

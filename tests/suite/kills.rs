@@ -231,7 +231,6 @@ fn d1_a_process_with_a_team_that_delegates_ends_itself_at_every_point() {
 /// D2: the process is killed at random times, with several runs of each workflow at work, and in every part of
 /// its life.
 #[test]
-#[expect(clippy::print_stdout, reason = "a long run says how much it tried")]
 fn d2_a_process_is_killed_at_random_times() {
     let mut random = SplitMix64::new(told(SEED).unwrap_or(7));
     let n_kills: usize = told(N_KILLS).unwrap_or(24);

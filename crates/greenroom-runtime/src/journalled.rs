@@ -1,7 +1,6 @@
 //! A machine and its stream, and the actor around them: events are stored first, then folded, then acted
 //! upon.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -191,7 +190,7 @@ pub(crate) struct Journalled<M> {
     n_stored: u64,
     /// Whether the stream was read: before that, nothing can be appended to it.
     is_loaded: bool,
-    queue: VecDeque<Event>,
+    queue: Vec<Event>,
     /// Events that are on their way into the journal.
     n_appending: u64,
     pace: Pace,
@@ -234,7 +233,7 @@ impl<M: Fold> Journalled<M> {
         stream: StreamId,
         pace: Pace,
     ) -> Self {
-        let (n_stored, is_loaded, queue, n_appending) = (0, false, VecDeque::new(), 0);
+        let (n_stored, is_loaded, queue, n_appending) = (0, false, Vec::new(), 0);
         let known = Known::default();
         let past = cfg!(debug_assertions).then(|| Past { blank: machine.clone(), events: vec![] });
         Self {
@@ -285,7 +284,7 @@ impl<M: Fold> Journalled<M> {
 
     /// Puts a fact in line for the journal. The answer is its place in the stream.
     pub(crate) fn record(&mut self, event: Event) -> u64 {
-        self.queue.push_back(event);
+        self.queue.push(event);
         self.n_stored + self.n_appending + self.queue.len() as u64 - 1
     }
 

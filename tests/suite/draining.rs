@@ -406,3 +406,17 @@ fn fi38_a_full_disk_stops_what_is_to_begin_and_is_seen() {
         runtime.shutdown().await;
     });
 }
+
+/// A grace without an end is one, and whoever gives it waits for every run.
+#[test]
+fn a_drain_may_have_all_the_time_there_is() {
+    let world = World::new(1);
+    process(async {
+        let runtime = runtime(world.journal.clone(), 1, 0).await;
+        let run = world.agent(&runtime).start("go").await.expect("accepted");
+        let (report, span) = drained(&runtime, Duration::MAX).await;
+        assert_eq!((report.n_finished, report.parked, report.cut_off), (1, vec![], vec![]));
+        took(span, 12);
+        assert_eq!(run.outcome().await.expect("an answer").text, "done");
+    });
+}

@@ -93,11 +93,11 @@ impl Runtime {
         let begun_at = Instant::now();
         runs.draining.cancel();
         let n_at_first = runs.n_places();
-        if !wait(begun_at + grace / 2, || runs.n_places() == 0).await {
+        if !wait(begun_at.checked_add(grace / 2), || runs.n_places() == 0).await {
             runs.parking.cancel();
             let mut last = None;
             // A message between two agents is seen at neither of them, so one look proves nothing.
-            wait(begun_at + grace, || {
+            wait(begun_at.checked_add(grace), || {
                 let now = runs.at_rest();
                 let is_settled = now.values().all(Option::is_some) && last.as_ref() == Some(&now);
                 last = Some(now);
@@ -117,16 +117,16 @@ impl Runtime {
     }
 }
 
-/// Waits until something is so, at the longest until an instant; whether it is.
-async fn wait(until: Instant, mut is_so: impl FnMut() -> bool) -> bool {
+/// Waits until something is so, at the longest until an instant, if time reaches as far; whether it is.
+async fn wait(until: Option<Instant>, mut is_so: impl FnMut() -> bool) -> bool {
     loop {
         if is_so() {
             return true;
         }
-        let now = Instant::now();
-        if now >= until {
-            return false;
+        let next = Instant::now() + LOOK_EVERY;
+        match until {
+            Some(until) if Instant::now() >= until => return false,
+            until => tokio::time::sleep_until(until.map_or(next, |until| next.min(until))).await,
         }
-        tokio::time::sleep_until(until.min(now + LOOK_EVERY)).await;
     }
 }

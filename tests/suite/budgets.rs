@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use greenroom_core::budget::{Budget, Limit, Price, Spent, Usage, Usd};
+use greenroom_core::ids::StreamId;
+use greenroom_core::journal::Event;
 use greenroom_core::model::{
     ChatModel, ChatReply, ChatRequest, ModelError, ModelErrorKind, converse,
 };
@@ -200,4 +202,42 @@ async fn a_price_passes_through_everything_that_surrounds_a_model() {
         Cassette::open(folder.path().join("tape"), CassetteMode::Record).expect("a cassette");
     assert_eq!(tape.model(second().priced(price())).price(), Some(price()));
     assert_eq!(resilient(first(), &account, spec).price(), None, "unknown is not nothing");
+}
+
+/// Also when the passages themselves are what a task asks for.
+#[tokio::test(start_paused = true)]
+async fn the_vector_of_a_task_is_paid_for_by_its_run_as_well() {
+    let runtime = runtime().await;
+    let dir = tempfile::TempDir::new().expect("a directory");
+    let text = "The default capacity of a mailbox is 64 messages.";
+    std::fs::write(dir.path().join("mailbox.md"), text).expect("it can be written");
+    let embedding = Embedding::new(HashedEmbedder::new("e").price(price()));
+    let corpus = Corpus::open(CorpusOptions::new([dir.path()]).embedding(embedding)).await;
+    let model = ScriptedModel::answering(move |request: &ChatRequest| {
+        let task = PlannedTask::new("t1", "retrieval", "How large is a mailbox?");
+        ChatReply::text(match &request.output {
+            Some(_) => serde_json::to_string(&Plan { tasks: vec![task] }).expect("JSON"),
+            None => format!("{text} [1]"),
+        })
+    });
+    let team = runtime.team().model(model).source(corpus.expect("it opens")).start().await;
+    let run = team.expect("it starts").ask("How large is a mailbox?").await.expect("accepted");
+    let outcome = run.outcome().await;
+    assert_eq!(outcome.status, Status::Completed, "{outcome:#?}");
+    let told = run.spending();
+    let of_embedder: Vec<_> = told.iter().filter(|spent| spent.model == "e").collect();
+    let [Spent { agent, usage, .. }] = of_embedder.as_slice() else { panic!("{told:?}") };
+    assert_eq!((agent.as_str(), usage.model_calls), ("retrieval", 1));
+    assert_eq!(usage.cost, Some(price().cost(usage)));
+    // The journal tells the same as the account.
+    assert_eq!(outcome.usage.cost, usage.cost);
+    assert_eq!(spent(&run).tokens(), outcome.usage.tokens());
+    assert_eq!(spent(&run).model_calls, outcome.usage.model_calls);
+    let stored = runtime.journal().load(&StreamId::root(run.id())).await.expect("in memory");
+    let noted = stored.iter().filter_map(|recorded| match &recorded.event {
+        Event::SearchSpent { call, model, usage } => Some((call.as_str(), model.as_str(), *usage)),
+        _ => None,
+    });
+    assert_eq!(noted.collect::<Vec<_>>(), [("t1", "e", *usage)]);
+    end(runtime).await;
 }

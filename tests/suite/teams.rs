@@ -289,6 +289,28 @@ async fn subsystems_start_side_by_side_and_a_failing_one_is_named() {
     end(runtime).await;
 }
 
+/// A search that could not be made is not one that found nothing.
+#[tokio::test(start_paused = true)]
+async fn a_task_for_sources_that_cannot_be_asked_fails_and_says_why() {
+    use RetrieveErrorKind::{Timeout, Unavailable};
+    // One that did not answer in time is asked once more.
+    let kinds = [(Unavailable, TaskFailureKind::Tool, 1), (Timeout, TaskFailureKind::TimedOut, 2)];
+    for (kind, expect, n_tries) in kinds {
+        let runtime = runtime().await;
+        let plan = r#"{"tasks":[{"id":"t1","to":"retrieval","question":"Why?"}]}"#;
+        let model = ScriptedModel::answering(move |_| ChatReply::text(plan));
+        let broken = ScriptedRetriever::new("broken").failing(kind);
+        let searches = broken.calls();
+        let team = runtime.team().model(model).source(broken).start().await.expect("it starts");
+        let outcome = ask(&team, "Why?").await;
+        let failure = outcome.failure.expect("there is no evidence");
+        assert_eq!((outcome.status, failure.kind), (Status::Failed, expect));
+        assert!(failure.message.contains("broken"), "{failure}");
+        assert_eq!(searches.n_begun(), n_tries);
+        end(runtime).await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn at_the_deadline_the_answer_is_made_of_what_is_there() {
     let runtime = runtime().await;

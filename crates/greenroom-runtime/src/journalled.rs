@@ -9,10 +9,11 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use greenroom_core::BoxFuture;
 use greenroom_core::agent;
-use greenroom_core::ids::StreamId;
+use greenroom_core::ids::{CallId, StreamId};
 use greenroom_core::journal::{
     Event, EventText, Journal, JournalError, JournalErrorKind, Recorded,
 };
+use greenroom_core::retriever::SearchCost;
 use greenroom_core::time::Clock;
 
 use crate::actor::effect::EffectError;
@@ -286,6 +287,13 @@ impl<M: Fold> Journalled<M> {
     pub(crate) fn record(&mut self, event: Event) -> u64 {
         self.queue.push(event);
         self.n_stored + self.n_appending + self.queue.len() as u64 - 1
+    }
+
+    /// Puts in line what a search has cost.
+    pub(crate) fn record_costs(&mut self, call: &CallId, costs: &[SearchCost]) {
+        for SearchCost { model, usage } in costs.iter().cloned() {
+            self.record(Event::SearchSpent { call: call.clone(), model, usage });
+        }
     }
 
     /// Whether everything that was recorded is stored.

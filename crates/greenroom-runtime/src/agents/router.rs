@@ -15,7 +15,7 @@ use greenroom_core::brief::Brief;
 use greenroom_core::ids::{AgentId, CallId, StreamId, TaskId};
 use greenroom_core::journal::{Event, Recorded};
 use greenroom_core::report::{Outcome, Report, TaskFailure};
-use greenroom_core::retriever::Query;
+use greenroom_core::retriever::{Query, SearchCost};
 use greenroom_core::router::{Assignment, Command, Machine, Work};
 use greenroom_core::tool::idempotency_key;
 use tokio_util::sync::CancellationToken;
@@ -60,6 +60,8 @@ pub(crate) enum RouterMessage {
         task: TaskId,
         attempt: u32,
         result: Result<Report, TaskFailure>,
+        /// What a search asked of models.
+        costs: Vec<SearchCost>,
     },
     Withdrawn,
     GatheringOver,
@@ -142,7 +144,7 @@ impl Router {
         let deadline = self.time_left();
         // To wait for others is all that a router does.
         context.protect(deadline);
-        let answer: BoxFuture<'static, Result<Report, TaskFailure>> =
+        let answer: BoxFuture<'static, (Result<Report, TaskFailure>, Vec<SearchCost>)> =
             match (crew.members.get(&to), work) {
                 (Some(Member::Seat(seat)), Work::Brief(brief)) => {
                     return self.seat(seat, task, attempt, &brief, context);
@@ -150,9 +152,13 @@ impl Router {
                 (Some(Member::Retrieval(agent)), Work::Brief(brief)) => {
                     let text = brief_question(&brief).to_owned();
                     let query = Query { text, top_k: self.setup.shared.top_k };
-                    let agent = agent.clone();
+                    let (agent, account) = (agent.clone(), Arc::clone(&self.setup.shared.account));
                     let build = |reply| RetrievalMessage::Search(Search { query, reply });
-                    Box::pin(async move { found(agent.ask(deadline, build).await) })
+                    Box::pin(async move {
+                        let (result, costs) = found(agent.ask(deadline, build).await);
+                        account.charge(agent.id(), &costs);
+                        (result, costs)
+                    })
                 }
                 (Some(Member::Tools(agent)), Work::Call { tool, arguments })
                     if crew.offers(&to, &tool) =>
@@ -170,11 +176,11 @@ impl Router {
                         reply,
                     };
                     let build = |reply| ToolMessage::Call(call(reply));
-                    Box::pin(async move { computed(agent.ask(deadline, build).await) })
+                    Box::pin(async move { (computed(agent.ask(deadline, build).await), vec![]) })
                 }
                 (Some(Member::Specialist(specialist)), Work::Brief(brief)) => {
                     let answer = specialist.ask(self.draft(&task, attempt, brief), deadline);
-                    Box::pin(async move { reported(answer.await) })
+                    Box::pin(async move { (reported(answer.await), vec![]) })
                 }
                 (_, work) => {
                     let failure = unsuited(&to, &work);
@@ -183,9 +189,9 @@ impl Router {
             };
         let token = CancellationToken::new();
         self.given.insert(task.clone(), Given { agent: None, token: token.clone(), stream: None });
-        context.cancellable("assign", deadline, token, answer, move |result| {
-            let result = result.unwrap_or_else(|error| Err(lost(&error)));
-            RouterMessage::Settled { task, attempt, result }
+        context.cancellable("assign", deadline, token, answer, move |answer| {
+            let (result, costs) = answer.unwrap_or_else(|error| (Err(lost(&error)), vec![]));
+            RouterMessage::Settled { task, attempt, result, costs }
         });
     }
 
@@ -331,7 +337,8 @@ impl Actor for Router {
             RouterMessage::Seated { task, attempt, result: Err(failure) } => {
                 self.settled(task, *attempt, &Err(failure.clone()));
             }
-            RouterMessage::Settled { task, attempt, result } => {
+            RouterMessage::Settled { task, attempt, result, costs } => {
+                self.journalled.record_costs(&CallId::new(task.as_str()), costs);
                 self.settled(task, *attempt, result);
             }
             RouterMessage::GatheringOver => self.record(Event::GatheringEnded),

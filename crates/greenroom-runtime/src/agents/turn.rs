@@ -323,10 +323,7 @@ impl Actor for TurnAgent {
                 self.noted(*turn, *attempt, result);
             }
             TurnMessage::ToolDone { call, outcome, costs } => {
-                for SearchCost { model, usage } in costs.iter().cloned() {
-                    let call = call.clone();
-                    self.journalled.record(Event::SearchSpent { call, model, usage });
-                }
+                self.journalled.record_costs(call, costs);
                 let (call, outcome) = (call.clone(), outcome.clone());
                 self.journalled.record(Event::ToolFinished { call, outcome });
             }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use greenroom_core::budget::{Admission, Estimate, Hold, Ledger, Limit, Spent, Usage};
 use greenroom_core::ids::AgentId;
 use greenroom_core::model::{ChatModel, ChatReply, ChatRequest, ModelError, converse};
+use greenroom_core::retriever::SearchCost;
 use tokio::sync::Notify;
 
 /// Why a call of a model has no reply.
@@ -68,9 +69,12 @@ impl Account {
         }
     }
 
-    /// Spends what was not reserved.
-    pub(crate) fn charge(&self, agent: &AgentId, model: &str, usage: Usage) {
-        self.lock().charge(agent, model, usage);
+    /// Spends what a search has cost, which was not reserved.
+    pub(crate) fn charge(&self, agent: &AgentId, costs: &[SearchCost]) {
+        let mut ledger = self.lock();
+        for SearchCost { model, usage } in costs {
+            ledger.charge(agent, model, *usage);
+        }
     }
 
     pub(crate) fn spend_tool_call(&self) -> Result<(), Limit> {

@@ -124,7 +124,8 @@ fn report_to(
     let (tasks, router, task) = (tasks.clone(), router.clone(), task.clone());
     Arc::new(move |result| {
         let (task, result) = (task.clone(), result.clone());
-        deliver(&tasks, &router, RouterMessage::Settled { task, attempt, result });
+        let costs = Vec::new();
+        deliver(&tasks, &router, RouterMessage::Settled { task, attempt, result, costs });
     })
 }
 
@@ -145,8 +146,8 @@ fn on_lost(
     Arc::new(move |reason| {
         if reason.is_abnormal() {
             let failure = TaskFailure::new(TaskFailureKind::AgentLost, reason.to_string());
-            let (task, result) = (task.clone(), Err(failure));
-            deliver(&tasks, &router, RouterMessage::Settled { task, attempt, result });
+            let (task, result, costs) = (task.clone(), Err(failure), Vec::new());
+            deliver(&tasks, &router, RouterMessage::Settled { task, attempt, result, costs });
         }
     })
 }

@@ -4,6 +4,7 @@ use greenroom_core::brief::Brief;
 use greenroom_core::budget::Usage;
 use greenroom_core::message::ToolOutcome;
 use greenroom_core::report::{Report, TaskFailure, TaskFailureKind};
+use greenroom_core::retriever::{RetrieveErrorKind, SearchCost};
 use greenroom_core::router::Work;
 use greenroom_core::supervision::{AdminError, Done};
 use greenroom_core::tool::ToolErrorKind;
@@ -72,11 +73,25 @@ pub(super) fn unsuited(to: &str, work: &Work) -> TaskFailure {
     TaskFailure::new(TaskFailureKind::Tool, format!("the agent {to:?} does not take {what}"))
 }
 
-/// What a search alone found: the best passage stands for the text.
-pub(super) fn found(answer: Result<Found, AskError>) -> Result<Report, TaskFailure> {
-    let found = answer.map_err(|error| unanswered(&error))?;
-    let text = found.passages.first().map(|best| best.text.clone()).unwrap_or_default();
-    Ok(Report { passages: found.passages, ..Report::text(text) })
+/// What a search alone found, and what it cost: the best passage stands for the text. Sources that could not
+/// be asked are a failure when the others have nothing.
+pub(super) fn found(
+    answer: Result<Found, AskError>,
+) -> (Result<Report, TaskFailure>, Vec<SearchCost>) {
+    let Found { passages, errors, costs } = match answer {
+        Ok(found) => found,
+        Err(error) => return (Err(unanswered(&error)), Vec::new()),
+    };
+    let mut usage = Usage::default();
+    costs.iter().for_each(|cost| usage.add(cost.usage));
+    if passages.is_empty() && !errors.is_empty() {
+        let is_late = errors.iter().any(|error| error.kind == RetrieveErrorKind::Timeout);
+        let kind = if is_late { TaskFailureKind::TimedOut } else { TaskFailureKind::Tool };
+        let why: Vec<_> = errors.iter().map(ToString::to_string).collect();
+        return (Err(TaskFailure { usage, ..TaskFailure::new(kind, why.join("; ")) }), costs);
+    }
+    let text = passages.first().map(|best| best.text.clone()).unwrap_or_default();
+    (Ok(Report { passages, usage, ..Report::text(text) }), costs)
 }
 
 /// What a tool computed: its own words when it has some, else its output.

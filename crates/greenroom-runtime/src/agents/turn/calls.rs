@@ -223,9 +223,7 @@ impl TurnAgent {
                 agent.ask(deadline, |reply| RetrievalMessage::Search(Search { query, reply }))
             });
             let (costs, result) = found(futures_util::future::join_all(asks).await, top_k);
-            for SearchCost { model, usage } in &costs {
-                account.charge(&agent, model, *usage);
-            }
+            account.charge(&agent, &costs);
             (costs, result)
         };
         context.shielded("search", deadline.saturating_add(SLACK), work, move |done| {

@@ -269,7 +269,7 @@ fn an_orderly_end_of_the_process_leaves_its_runs_to_the_next_one() {
         let runtime = runtime(journal.clone(), 1, 0).await;
         let run = clerk(&runtime, &model, Budget::default()).start("hi").await.expect("accepted");
         runtime.shutdown().await;
-        assert_eq!(run.outcome().await.expect_err("it is gone").kind, TaskFailureKind::AgentLost);
+        assert_eq!(run.outcome().await.expect_err("it is gone").kind, TaskFailureKind::Parked);
         run.id()
     });
     // A deployment is no death: ten of them quarantine nothing.

@@ -120,6 +120,7 @@ impl TaskFailure {
 /// | `Limit` | no |
 /// | `Cancelled` | no |
 /// | `InDoubt` | no: the effect may have happened |
+/// | `Parked` | no: the next process goes on with it |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -152,6 +153,8 @@ pub enum TaskFailureKind {
     Cancelled,
     /// An at-most-once call was cut off: whether it took effect is unknown.
     InDoubt,
+    /// The process ended before the run did, which the next one goes on with. No journal says so.
+    Parked,
 }
 
 impl TaskFailureKind {
@@ -179,6 +182,7 @@ impl fmt::Display for TaskFailureKind {
             Self::Limit => "limit reached",
             Self::Cancelled => "cancelled",
             Self::InDoubt => "outcome in doubt",
+            Self::Parked => "parked",
         })
     }
 }

@@ -19,7 +19,7 @@ use greenroom_core::budget::{Budget, Ledger, Spent, Usage};
 use greenroom_core::ids::{AgentId, RunId, StreamId};
 use greenroom_core::journal::Event;
 use greenroom_core::recovery::{Footprint, Nap};
-use greenroom_core::report::{Goal, TaskFailure, TaskFailureKind};
+use greenroom_core::report::Goal;
 use greenroom_core::time::Timestamp;
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +28,7 @@ use crate::actor::slot::AnySlot;
 use crate::agents::turn::TurnMessage;
 use crate::inspect::{AgentInfo, AgentState};
 use crate::run::account::Account;
+use crate::run::closing::parked;
 use crate::run::door::Door;
 use crate::run::ending::Ending;
 use crate::run::events::{Emitter, RunEvent, RunEvents};
@@ -255,8 +256,7 @@ impl<O: Ending> LiveRun for RunShared<O> {
 
     fn release(&self) {
         self.door.get_up();
-        let why = "the run waits for a person, and is left to the next process";
-        self.finish(O::without_answer(TaskFailure::new(TaskFailureKind::Cancelled, why)));
+        self.finish(O::without_answer(parked()));
     }
 
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {

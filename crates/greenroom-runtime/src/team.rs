@@ -14,7 +14,7 @@ use greenroom_core::budget::{Ledger, Usage};
 use greenroom_core::ids::{AgentId, RunId, StreamId};
 use greenroom_core::journal::{Event, Journal, Recorded};
 use greenroom_core::recovery::{Config, Owner};
-use greenroom_core::report::{Goal, Outcome, TaskFailure, TaskFailureKind};
+use greenroom_core::report::{Goal, Outcome};
 use greenroom_core::router::RouterSpec;
 use greenroom_core::supervision::{
     AdminError, AutoShutdown, ChildSpec, ExitReason, Fact, Restart, SupervisionEvent,
@@ -31,7 +31,7 @@ use crate::agents::tools::ToolMessage;
 use crate::inspect::AgentInfo;
 use crate::journalled::Known;
 use crate::recovery::{Resumable, Resuming, Seen};
-use crate::run::closing::Closer;
+use crate::run::closing::{Closer, without_outcome};
 use crate::run::ending::Ending;
 use crate::run::events::{Emitter, RunEvent};
 use crate::run::live::{Control, Place};
@@ -248,11 +248,7 @@ impl Team {
             if !shared.begins_to_close() {
                 return;
             }
-            let kind = match reason.is_abnormal() {
-                true => TaskFailureKind::AgentLost,
-                false => TaskFailureKind::Cancelled,
-            };
-            let failure = TaskFailure::new(kind, format!("the run's router ended: {reason}"));
+            let failure = without_outcome("the run's router", reason);
             let outcome = <Outcome as Ending>::without_answer(failure);
             shared.emit(|| RunEvent::Finished { status: outcome.status });
             closer.close(&shared, reason, outcome);

@@ -76,7 +76,7 @@ fn runs_that_wait_have_no_actors_and_one_timer() {
         assert_eq!(n_of_runs(&runtime), before, "and the others sleep on");
         runtime.shutdown().await;
         let left = runs[0].outcome().await.expect_err("nobody answered");
-        assert_eq!(left.kind, TaskFailureKind::Cancelled);
+        assert_eq!(left.kind, TaskFailureKind::Parked);
         assert_eq!(runtime.n_tasks(), 0);
     });
     assert_eq!(unfinished(&world.journal).len(), 299, "they are left to the next process");

@@ -155,6 +155,7 @@ fn code(kind: TaskFailureKind) -> &'static str {
         TaskFailureKind::CutOff => "GR0312",
         TaskFailureKind::Empty => "GR0313",
         TaskFailureKind::ContextLength => "GR0314",
+        TaskFailureKind::Parked => "GR0315",
         _ => "GR0300",
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use greenroom_core::ids::{RunId, StreamId};
 use greenroom_core::journal::{Event, Journal, JournalError, Recorded};
+use greenroom_core::report::{TaskFailure, TaskFailureKind};
 use greenroom_core::supervision::ExitReason;
 use greenroom_core::time::{Clock, Timestamp};
 
@@ -69,6 +70,19 @@ impl Closer {
         }
         append_after(&stored, &*self.journal, &stream, self.clock.now(), [event]).await
     }
+}
+
+/// Why a run has no outcome here whose actor ended for this reason.
+pub(crate) fn without_outcome(actor: &str, reason: &ExitReason) -> TaskFailure {
+    match reason.is_abnormal() {
+        true => TaskFailure::new(TaskFailureKind::AgentLost, format!("{actor} ended: {reason}")),
+        false => parked(),
+    }
+}
+
+/// Why a run has no outcome here that the next process goes on with.
+pub(crate) fn parked() -> TaskFailure {
+    TaskFailure::new(TaskFailureKind::Parked, "the run is left to the next process")
 }
 
 /// Whether a stream is complete.

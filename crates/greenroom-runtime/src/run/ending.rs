@@ -22,9 +22,11 @@ pub(crate) trait Ending: Clone + Send + Sync + 'static {
 
 impl Ending for Outcome {
     fn without_answer(failure: TaskFailure) -> Self {
-        let (usage, is_cancelled) = (failure.usage, failure.kind == TaskFailureKind::Cancelled);
-        let status = if is_cancelled { Status::Cancelled } else { Status::Failed };
-        Self { usage, ..Self::without_answer(status, Some(failure)) }
+        let status = match failure.kind {
+            TaskFailureKind::Cancelled | TaskFailureKind::Parked => Status::Cancelled,
+            _ => Status::Failed,
+        };
+        Self { usage: failure.usage, ..Self::without_answer(status, Some(failure)) }
     }
 
     fn of(event: Event) -> Option<Self> {

@@ -81,8 +81,9 @@ impl Runtime {
     /// | the end | what is still under way is cut off, and the next process treats it as after a crash |
     ///
     /// A run that waits for a person, or for its next try, has nothing under way. Runs that were left go on
-    /// with [`Runtime::recover`] in a process that has their journal; here their outcomes say that they were
-    /// cancelled. Actors of the application's own are stopped with the rest.
+    /// with [`Runtime::recover`] in a process that has their journal; here the failures of their outcomes are
+    /// of the kind [`Parked`](greenroom_core::report::TaskFailureKind::Parked). Actors of the application's
+    /// own are stopped with the rest.
     ///
     /// # Cancel safety
     ///

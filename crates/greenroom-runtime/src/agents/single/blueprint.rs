@@ -10,7 +10,7 @@ use greenroom_core::journal::{Event, Recorded};
 use greenroom_core::message::Message;
 use greenroom_core::model::ChatModel;
 use greenroom_core::recovery::{Config, Owner};
-use greenroom_core::report::{Goal, TaskFailure, TaskFailureKind};
+use greenroom_core::report::Goal;
 use greenroom_core::time::Timestamp;
 
 use super::AgentOutcome;
@@ -20,7 +20,7 @@ use crate::agents::mailbox::internal_mailbox;
 use crate::agents::turn::{Sleeps, Timeouts, ToolRoute, TurnAgent, TurnMessage, TurnSetup, Waits};
 use crate::journalled::Known;
 use crate::recovery::{Resumable, Resuming, Seen};
-use crate::run::closing::Closer;
+use crate::run::closing::{Closer, without_outcome};
 use crate::run::events::Emitter;
 use crate::run::live::{Control, LiveRun, Place};
 use crate::run::sleep::Wakes;
@@ -115,9 +115,7 @@ impl Blueprint {
                 if !over.begins_to_close() {
                     return;
                 }
-                let (kind, why) =
-                    (TaskFailureKind::AgentLost, format!("the agent ended: {reason}"));
-                closer.close(&over, reason, Err(TaskFailure::new(kind, why)));
+                closer.close(&over, reason, Err(without_outcome("the agent", reason)));
             })),
         };
         let agent = AgentRef::new(Arc::clone(&slot));

@@ -83,20 +83,30 @@ impl<O: Clone + Send + Sync + 'static> RunShared<O> {
     where
         O: Ending,
     {
-        let shared = Self::new(place.run(), ledger, events, top_k);
-        let shared = Arc::new(Self { pace: place.pace(), ..shared });
-        place.show(Arc::clone(&shared) as Arc<dyn LiveRun>);
-        *shared.lock_place() = Some(place);
+        let shared = Self::placed(place, ledger, events, top_k);
+        shared.show();
         shared
     }
 
-    /// A run that goes on from what its streams say.
-    pub(crate) fn reopen(place: Place, seen: &Footprint) -> Arc<Self>
+    /// A run that goes on from what its streams say. Nobody finds it before it is [shown](Self::show).
+    pub(crate) fn reopen(place: Place, seen: &Footprint) -> Arc<Self> {
+        let ledger = Ledger::new(seen.budget(), seen.spent());
+        Self::placed(place, ledger, Emitter::watched(), seen.top_k().unwrap_or(Goal::TOP_K))
+    }
+
+    fn placed(place: Place, ledger: Ledger, events: Emitter, top_k: usize) -> Arc<Self> {
+        let (pace, place_of) = (place.pace(), Self::new(place.run(), ledger, events, top_k));
+        Arc::new(Self { pace, place: Mutex::new(Some(place)), ..place_of })
+    }
+
+    /// Makes the run known to the others of its runtime.
+    pub(crate) fn show(self: &Arc<Self>)
     where
         O: Ending,
     {
-        let ledger = Ledger::new(seen.budget(), seen.spent());
-        Self::open(place, ledger, Emitter::watched(), seen.top_k().unwrap_or(Goal::TOP_K))
+        if let Some(place) = &*self.lock_place() {
+            place.show(Arc::clone(self) as Arc<dyn LiveRun>);
+        }
     }
 
     /// A run that is over.
@@ -126,10 +136,13 @@ impl<O: Clone + Send + Sync + 'static> RunShared<O> {
         *self.lock_controls() = Some(Arc::new(controls));
     }
 
-    /// Tells the run's own actor, or ends a run that has none.
+    /// Tells the run's own actor, or ends a run that has none. One that is about to be started, or stopped,
+    /// is not told: so a cancellation is noted in the door first.
     fn tell(&self, control: Control) -> bool {
-        if let Some(runtime) = self.door.sleeps_in() {
-            return matches!(control, Control::Cancel) && cancel_asleep(&runtime, self.id);
+        if matches!(control, Control::Cancel)
+            && let Some(runtime) = self.door.cancel()
+        {
+            return cancel_asleep(&runtime, self.id);
         }
         let controls = self.lock_controls().clone();
         controls.is_some_and(|controls| controls(control))

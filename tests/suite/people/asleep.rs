@@ -372,3 +372,102 @@ fn an_approval_of_a_tool_that_is_not_there_is_refused() {
         runtime.shutdown().await;
     });
 }
+
+/// At work or asleep, of an agent or a team: whoever waits for a run that goes on elsewhere is told the same.
+#[test]
+fn whoever_waits_for_a_run_that_is_left_to_the_next_process_is_told_so() {
+    let world = World::new(&[("pay", 1)]);
+    process(async {
+        let runtime = runtime(world.journal.clone(), 1, 0).await;
+        let (clerk, team) = (world.agent(&runtime), team(&world, &runtime).await);
+        let (mut of_clerk, mut of_team) = (Vec::new(), Vec::new());
+        for is_asleep in [true, false] {
+            of_clerk.push(clerk.start("go").await.expect("accepted"));
+            of_team.push(team.ask("Pay and look.").await.expect("accepted"));
+            if is_asleep {
+                asleep(&of_clerk[0]).await;
+                asleep(&of_team[0]).await;
+            }
+        }
+        sleep(Duration::from_millis(100)).await;
+        runtime.shutdown().await;
+        for run in of_clerk {
+            assert_eq!(run.outcome().await.expect_err("left").kind, TaskFailureKind::Parked);
+        }
+        for run in of_team {
+            let outcome = run.outcome().await;
+            let kind = outcome.failure.map(|failure| failure.kind);
+            assert_eq!((outcome.status, kind), (Status::Cancelled, Some(TaskFailureKind::Parked)));
+        }
+    });
+    assert_eq!(unfinished(&world.journal).len(), 4);
+}
+
+/// However far the next process is with a run that sleeps, an answer wakes it and a cancellation ends it.
+#[test]
+fn a_run_is_told_things_while_the_next_process_puts_it_to_sleep() {
+    for (n_yields, is_cancelled) in (0..60).flat_map(|n| [(n, false), (n, true)]) {
+        let world = World::new(&[("pay", 1)]);
+        let asked = process(async {
+            let runtime = runtime(world.journal.clone(), 1, 0).await;
+            let run = world.agent(&runtime).start("go").await.expect("accepted");
+            let asked = pending(&runtime, run.id()).await.remove(0);
+            asleep(&run).await;
+            asked
+        });
+        let run = unfinished(&world.journal)[0];
+        process(async {
+            let runtime = runtime(world.journal.clone(), 2, 100).await;
+            let agent = world.agent(&runtime);
+            let told = async {
+                while agent.attach(run).await.expect("memory answers").is_none() {
+                    tokio::task::yield_now().await;
+                }
+                let run = agent.attach(run).await.expect("memory answers").expect("it is known");
+                for _ in 0..n_yields {
+                    tokio::task::yield_now().await;
+                }
+                if is_cancelled {
+                    assert_eq!(runtime.cancel(run.id()).await, Ok(()), "{n_yields}");
+                } else {
+                    assert_eq!(runtime.approve(&asked, "ann").await, Ok(()), "{n_yields}");
+                }
+                run
+            };
+            let (_, run) = tokio::join!(recover(&runtime), told);
+            let begun = Instant::now();
+            let outcome = run.outcome().await;
+            let took = begun.elapsed();
+            assert!(took < Duration::from_secs(10), "{n_yields}: {took:?}");
+            assert_eq!(outcome.is_err(), is_cancelled, "{n_yields}: {outcome:?}");
+            runtime.shutdown().await;
+        });
+        assert_eq!(world.n_paid(), usize::from(!is_cancelled), "{n_yields}");
+    }
+}
+
+/// However far a run is with waking, it is cancelled.
+#[test]
+fn a_team_is_cancelled_while_it_wakes() {
+    for n_yields in 0..120 {
+        let world = World::new(&[]);
+        process(async {
+            let runtime = runtime(world.journal.clone(), 1, 0).await;
+            let team = team(&world, &runtime).await;
+            let run = team.ask("Pay and look.").await.expect("accepted");
+            let asked = pending(&runtime, run.id()).await.remove(0);
+            asleep(&run).await;
+            let cancelled = async {
+                for _ in 0..n_yields {
+                    tokio::task::yield_now().await;
+                }
+                run.cancel();
+            };
+            let (answered, ()) = tokio::join!(runtime.approve(&asked, "ann"), cancelled);
+            assert!(matches!(answered, Ok(()) | Err(ControlError::Over)), "{n_yields}");
+            assert_eq!(run.outcome().await.status, Status::Cancelled, "{n_yields}");
+            runtime.shutdown().await;
+        });
+        assert_eq!(unfinished(&world.journal), []);
+    }
+}

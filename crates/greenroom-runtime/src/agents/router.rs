@@ -285,6 +285,9 @@ impl JournalledActor for Router {
             // It was not stopped after all: this incarnation is another one of the same process.
             self.record(Event::RunAwake { slept: Duration::ZERO });
         }
+        if self.setup.shared.door.is_cancelled() && self.journalled.machine.outcome().is_none() {
+            self.record(Event::CancelRequested);
+        }
         if events.iter().any(is_begun) {
             self.resume(events, context);
         }

@@ -195,7 +195,8 @@ impl TurnAgent {
     }
 
     fn cancel(&mut self) {
-        if !self.journalled.machine.is_done() {
+        let is_first = !std::mem::replace(&mut self.bed.is_cancelled, true);
+        if is_first && !self.journalled.machine.is_done() {
             let usage = self.journalled.machine.usage();
             let failure = TaskFailure::new(TaskFailureKind::Cancelled, "the run was cancelled");
             let result = Err(TaskFailure { usage, ..failure });
@@ -334,11 +335,13 @@ impl Actor for TurnAgent {
                 // It has waited for people meanwhile.
                 _ => self.arm(context),
             },
-            TurnMessage::Cancel | TurnMessage::Told { .. } if !self.journalled.is_loaded() => {
-                self.bed.early.push(message.into());
-            }
+            // Once the stream is read, the door is looked at.
+            TurnMessage::Cancel if !self.journalled.is_loaded() => {}
             TurnMessage::Cancel => self.cancel(),
             TurnMessage::Doze => self.doze(),
+            TurnMessage::Told { word, reply } if !self.journalled.is_loaded() => {
+                self.bed.early.push((word.clone(), reply.take()));
+            }
             TurnMessage::Told { word, reply } => self.hear(word, reply),
             TurnMessage::Expired { call, seq } => self.expired(call, *seq),
         }

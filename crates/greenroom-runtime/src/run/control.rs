@@ -200,7 +200,7 @@ impl Runtime {
         message: impl Into<String>,
     ) -> Result<(), ControlError> {
         let (id, message) = (id.into(), Message::user(message.into()));
-        self.tell_all(run, &Word::Message { id, message }).await
+        self.tell_all(run, Word::Message { id, message }).await
     }
 
     /// Pauses a run: what is under way ends, and nothing else is begun until [`Runtime::resume`]. It stays
@@ -218,13 +218,7 @@ impl Runtime {
     }
 
     pub(crate) async fn set_paused(&self, run: RunId, is_on: bool) -> Result<(), ControlError> {
-        let live = self.runs().find(run).ok_or(ControlError::NotAtWork)?;
-        let is_told = live.control(Control::Pause(is_on));
-        match self.tell_all(run, &Word::Pause(is_on)).await {
-            // The router knows, and nobody else is at work.
-            Err(ControlError::NotAtWork) if is_told => Ok(()),
-            told => told,
-        }
+        self.tell_all(run, Word::Pause(is_on)).await
     }
 
     /// Cancels a run, whether it is at work or left alone. Its outcome says so, unless it had one.
@@ -239,15 +233,16 @@ impl Runtime {
     pub async fn cancel(&self, run: RunId) -> Result<(), ControlError> {
         let Some(place) = self.runs().admit(run) else {
             let live = self.runs().find(run).ok_or(ControlError::NotAtWork)?;
-            if live.door().nap().is_some() {
-                let _passage = live.door().pass().await;
-                // It may have been woken meanwhile.
-                if let Some(sleeper) = self.take_sleeper(run).await {
-                    sleeper.live.conclude(self.write_end(run).await?);
-                    return Ok(());
-                }
+            // Whoever wakes it from here on sees that it is cancelled.
+            if live.door().cancel().is_none() {
+                live.control(Control::Cancel);
+                return Ok(());
             }
-            live.control(Control::Cancel);
+            let _passage = live.door().pass().await;
+            if live.door().nap().is_some() {
+                live.conclude(self.write_end(run).await?);
+                drop(self.take_sleeper(run).await);
+            }
             return Ok(());
         };
         self.write_end(run).await?;
@@ -280,13 +275,17 @@ impl Runtime {
     }
 
     /// Tells every agent of the run that is at work, or that will be once the run wakes.
-    async fn tell_all(&self, run: RunId, word: &Word) -> Result<(), ControlError> {
+    async fn tell_all(&self, run: RunId, word: Word) -> Result<(), ControlError> {
         let live = self.runs().find(run).ok_or(ControlError::NotAtWork)?;
         let _passage = live.door().pass().await;
         if live.door().nap().is_some() {
-            return self.write_to_all(run, word).await;
+            return self.write_to_all(run, &word).await;
         }
-        let mut told = Err(ControlError::NotAtWork);
+        // A router that knows is enough, when nobody else is at work.
+        let mut told = match word {
+            Word::Pause(is_on) if live.control(Control::Pause(is_on)) => Ok(()),
+            _ => Err(ControlError::NotAtWork),
+        };
         for agent in live.turns() {
             match tell(&agent, word.clone()).await {
                 Ok(()) => told = Ok(()),

@@ -29,6 +29,8 @@ struct Inside {
     /// first question expires.
     waiting: BTreeMap<StreamId, Timestamp>,
     asleep: Option<(Nap, WeakRuntime)>,
+    /// Whether somebody cancels the run. Whoever starts its actors, or has stopped them, looks.
+    is_cancelled: bool,
 }
 
 impl Door {
@@ -68,17 +70,25 @@ impl Door {
 
     /// The run does not sleep any more, and what its agents wait for they will say again.
     pub(crate) fn get_up(&self) {
-        *self.lock() = Inside::default();
+        let mut inside = self.lock();
+        (inside.waiting, inside.asleep) = (BTreeMap::new(), None);
+    }
+
+    /// Notes that somebody cancels the run. The answer is the runtime that it sleeps in, when it does.
+    pub(crate) fn cancel(&self) -> Option<WeakRuntime> {
+        let mut inside = self.lock();
+        inside.is_cancelled = true;
+        inside.asleep.as_ref().map(|(_, runtime)| runtime.clone())
+    }
+
+    /// Whether somebody cancels the run.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.lock().is_cancelled
     }
 
     /// How the run sleeps; `None` when it does not.
     pub(crate) fn nap(&self) -> Option<Nap> {
         self.lock().asleep.as_ref().map(|(nap, _)| *nap)
-    }
-
-    /// The runtime that the run sleeps in.
-    pub(crate) fn sleeps_in(&self) -> Option<WeakRuntime> {
-        self.lock().asleep.as_ref().map(|(_, runtime)| runtime.clone())
     }
 
     /// Rung when an agent has come.

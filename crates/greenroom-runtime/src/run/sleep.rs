@@ -73,8 +73,13 @@ impl Runtime {
             // Its supervisor may have ended already.
             let child = AgentId::new(format!("run-{run}"));
             let _ = runtime.partition(run).terminate_child(child).await;
+            let live = Arc::clone(&sleeper.live);
             runtime.keep_asleep(nap, sleeper).await;
             drop(passage);
+            if live.door().is_cancelled() {
+                // Whoever cancelled it told an actor that was stopped. It may have its outcome meanwhile.
+                let _ = runtime.cancel(run).await;
+            }
         });
     }
 
@@ -85,17 +90,21 @@ impl Runtime {
         wakes: Wakes,
         seen: &Seen,
     ) -> Resuming {
-        let (runtime, nap, known) = (self.clone(), seen.footprint.nap(), seen.root.clone());
+        let (runtime, known, moved) = (self.clone(), seen.root.clone(), shared.pace.moved.clone());
+        let Some(nap) = seen.footprint.nap() else {
+            shared.show();
+            return Box::pin(async move { wakes(&runtime, known).await.map(|()| moved) });
+        };
+        // It does nothing, so it cannot be what kills the process.
+        moved.cancel();
+        // Nobody knows it yet, so nobody is in its door; and whoever finds it, finds it asleep.
+        let passage = shared.door.try_pass();
+        shared.lie_down(nap, self.downgrade());
+        shared.show();
+        let sleeper = Sleeper { live: shared, wakes };
         Box::pin(async move {
-            let moved = shared.pace.moved.clone();
-            let Some(nap) = nap else {
-                return wakes(&runtime, known).await.map(|()| moved);
-            };
-            // It does nothing, so it cannot be what kills the process.
-            moved.cancel();
-            let live: Arc<dyn LiveRun> = shared;
-            live.lie_down(nap, runtime.downgrade());
-            runtime.keep_asleep(nap, Sleeper { live, wakes }).await;
+            runtime.keep_asleep(nap, sleeper).await;
+            drop(passage);
             Ok(moved)
         })
     }

@@ -32,25 +32,21 @@ pub(super) struct Bed {
     /// What others know of it: until when it waits for people.
     told: Option<Timestamp>,
     is_dozing: bool,
+    /// Whether the end of the task is on its way into the journal, because somebody cancelled it.
+    pub(super) is_cancelled: bool,
     /// The run's door, while it is being put to sleep.
     passage: Option<Passage>,
-    pub(super) early: Vec<Early>,
-}
-
-/// What came before the agent knew its state.
-pub(super) enum Early {
-    Cancel,
-    Told(Box<(Word, Reply<Told>)>),
+    pub(super) early: Vec<(Word, Reply<Told>)>,
 }
 
 impl TurnAgent {
-    /// Does what was asked for before the stream was read.
+    /// Does what was asked for before the stream was read, or before the agent was there.
     pub(super) fn heed_early(&mut self) {
-        for early in std::mem::take(&mut self.bed.early) {
-            match early {
-                Early::Cancel => self.cancel(),
-                Early::Told(told) => self.hear(&told.0, &told.1),
-            }
+        for (word, reply) in std::mem::take(&mut self.bed.early) {
+            self.hear(&word, &reply);
+        }
+        if matches!(self.setup.waits, Waits::Sleeps(_)) && self.setup.door.is_cancelled() {
+            self.cancel();
         }
     }
 
@@ -110,15 +106,6 @@ impl TurnAgent {
             context.stop();
         } else {
             self.journalled.record(Event::RunAwake { slept: Duration::ZERO });
-        }
-    }
-}
-
-impl From<&TurnMessage> for Early {
-    fn from(message: &TurnMessage) -> Self {
-        match message {
-            TurnMessage::Told { word, reply } => Self::Told(Box::new((word.clone(), reply.take()))),
-            _ => Self::Cancel,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use greenroom_core::delegation::{DELEGATION_DEPTH_MAX, DelegationRefusal, delegate};
+use greenroom_core::journal::MemoryJournal;
 use greenroom_core::message::{Message, ToolCall, ToolOutcome};
 use greenroom_core::model::{ChatReply, ChatRequest};
 use greenroom_core::tool::{DynTool, ToolContext, ToolErrorKind, tool_with};
@@ -13,7 +14,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::recovery::n_replies;
+use crate::recovery::{self, n_replies, process, recover, unfinished};
 use crate::support::{end, runtime};
 
 #[derive(Deserialize, JsonSchema)]
@@ -31,6 +32,7 @@ fn ask(other: &Other) -> impl DynTool {
         let other = other.get().expect("it is there").clone();
         async move { Ok(other.delegate(&context, asked.question).await?) }
     })
+    .read_only()
 }
 
 /// A model that asks its colleague first, whatever it is asked, and then says what came of that.
@@ -95,6 +97,46 @@ async fn fi31_a_line_of_agents_that_wait_for_each_other_has_an_end() {
     let n_asked = calls.iter().filter(|calls| calls.n_begun() > 0).count();
     assert_eq!(n_asked, DELEGATION_DEPTH_MAX);
     end(runtime).await;
+}
+
+/// Nobody waits for a delegation whose asker was in another process: it is asked again, in a run of its own.
+/// So the agent may ask anybody, and the line that begins with it has an end as well.
+#[test]
+fn fi31_a_delegation_that_goes_on_in_the_next_process_begins_a_line_of_its_own() {
+    let journal = MemoryJournal::new();
+    let (of_first, of_second) = (passes_on(), passes_on());
+    let pair = |runtime: &Runtime| {
+        let (to_first, to_second) = (Other::default(), Other::default());
+        let build = |name: &str, model: &ScriptedModel, other| {
+            runtime.agent(name).model(model.clone()).tool(ask(other)).build().expect("complete")
+        };
+        let first = build("first", &of_first, &to_second);
+        let second = build("second", &of_second, &to_first);
+        assert!(to_first.set(first.clone()).is_ok() && to_second.set(second).is_ok());
+        (first, to_first, to_second)
+    };
+    process(async {
+        let runtime = recovery::runtime(journal.clone(), 1, 0).await;
+        let (first, ..) = pair(&runtime);
+        let _run = first.start("what is it?").await.expect("accepted");
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+    });
+    let runs = unfinished(&journal);
+    assert_eq!((runs.len(), of_second.calls().n_begun()), (2, 1), "the second one is asking back");
+    process(async {
+        let runtime = recovery::runtime(journal.clone(), 2, 100).await;
+        let (first, _to_first, _to_second) = pair(&runtime);
+        recover(&runtime).await;
+        for run in runs {
+            let run = first.attach(run).await.expect("memory answers").expect("it is known");
+            let answer = run.outcome().await.expect("an answer").text;
+            assert!(answer.contains("the last one waits for the answer itself"), "{answer}");
+        }
+        runtime.shutdown().await;
+    });
+    assert_eq!(unfinished(&journal), []);
+    // The call that was cut off is made again, and so is the question.
+    assert_eq!((of_first.calls().n_begun(), of_second.calls().n_begun()), (4, 5));
 }
 
 #[tokio::test(start_paused = true)]

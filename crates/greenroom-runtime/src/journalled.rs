@@ -196,7 +196,7 @@ pub(crate) struct Journalled<M> {
     n_appending: u64,
     pace: Pace,
     /// Kept by debug builds.
-    past: Option<Past<M>>,
+    past: Option<Box<Past<M>>>,
 }
 
 /// How many events of a stream a debug build reads again after each. What a machine keeps beside its stream
@@ -236,7 +236,8 @@ impl<M: Fold> Journalled<M> {
     ) -> Self {
         let (n_stored, is_loaded, queue, n_appending) = (0, false, Vec::new(), 0);
         let known = Known::default();
-        let past = cfg!(debug_assertions).then(|| Past { blank: machine.clone(), events: vec![] });
+        let past = || Box::new(Past { blank: machine.clone(), events: vec![] });
+        let past = cfg!(debug_assertions).then(past);
         Self {
             machine,
             journal,

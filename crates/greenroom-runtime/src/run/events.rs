@@ -150,31 +150,23 @@ impl Emitter {
     }
 
     pub(crate) fn subscribe(&self, over: &CancellationToken) -> Option<RunEvents> {
-        Some(RunEvents::new(self.source.as_ref()?.read(over)))
+        Some(RunEvents { feed: self.source.as_ref()?.read(over) })
     }
 }
 
 /// The events of a run, as a stream that ends with the run.
 pub struct RunEvents {
-    inner: Pin<Box<dyn Stream<Item = RunEvent> + Send>>,
+    feed: Feed<Arc<RunEvent>>,
 }
 
 impl RunEvents {
-    fn new(feed: Feed<Arc<RunEvent>>) -> Self {
-        let events = feed.map(|told| match told {
-            Told::Fact(event) => Arc::unwrap_or_clone(event),
-            Told::Missed { n_facts: n_events } => RunEvent::Missed { n_events },
-        });
-        Self { inner: Box::pin(events) }
-    }
-
     /// The next event; `None` once the run is over and everything was read.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future loses no event.
     pub async fn next(&mut self) -> Option<RunEvent> {
-        self.inner.next().await
+        self.feed.next().await.map(RunEvent::from)
     }
 }
 
@@ -182,7 +174,16 @@ impl Stream for RunEvents {
     type Item = RunEvent;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<RunEvent>> {
-        self.inner.as_mut().poll_next(cx)
+        self.feed.poll_next_unpin(cx).map(|told| told.map(RunEvent::from))
+    }
+}
+
+impl From<Told<Arc<RunEvent>>> for RunEvent {
+    fn from(told: Told<Arc<RunEvent>>) -> Self {
+        match told {
+            Told::Fact(event) => Arc::unwrap_or_clone(event),
+            Told::Missed { n_facts } => Self::Missed { n_events: n_facts },
+        }
     }
 }
 

@@ -21,6 +21,8 @@ use tokio::time::Instant;
 use crate::recovery::{call, n_replies, process, recover, runtime, unfinished};
 
 mod asleep;
+mod paused;
+mod room;
 
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 struct Payment {

@@ -19,7 +19,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use config::{Change, ChangeKind, Config};
-pub use footprint::{Claim, Footprint, Nap};
+pub use footprint::{Claim, Footprint, Nap, is_asleep};
 pub use line::{Line, Next};
 
 use crate::ids::RunId;

@@ -17,6 +17,9 @@ use crate::BoxFuture;
 pub struct Timestamp(u64);
 
 impl Timestamp {
+    /// The end of time: later than anything that happens.
+    pub const MAX: Self = Self(u64::MAX);
+
     /// The instant so many milliseconds after the Unix epoch.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {

@@ -63,8 +63,7 @@ impl AgentInfo {
 
     /// Whether it handles nothing, has nothing to handle, and waits for no effect. Timers are not counted:
     /// whatever they are for has not begun.
-    #[must_use]
-    pub fn is_at_rest(&self) -> bool {
+    pub(crate) fn is_at_rest(&self) -> bool {
         let is_idle = self.n_effects == 0 && self.n_queued == 0 && self.in_flight.is_none();
         self.state == AgentState::Stopped || (self.state == AgentState::Running && is_idle)
     }

@@ -2,7 +2,6 @@
 //! upon.
 
 use std::fmt;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -133,8 +132,7 @@ pub(crate) trait JournalledActor: Actor<Message: From<Stored>> {
                 }
             }
             Stored::Appended(_, Ok(Err(error))) => {
-                self.journalled().pace.is_refused.store(true, Ordering::Relaxed);
-                self.journalled().pace.journal_did(Some(error.kind));
+                self.journalled().pace.appended(Some(error.kind));
                 return Err(Failure::new(error.to_string()));
             }
             Stored::Loaded(Ok(Err(error))) => {
@@ -326,8 +324,7 @@ impl<M: Fold> Journalled<M> {
                 Ok(Next::Perform(batch, commands))
             }
             Some(Err(error)) => {
-                self.pace.is_refused.store(true, Ordering::Relaxed);
-                self.pace.journal_did(Some(error.kind));
+                self.pace.appended(Some(error.kind));
                 Err(error)
             }
             None => {
@@ -345,8 +342,7 @@ impl<M: Fold> Journalled<M> {
 
     fn fold(&mut self, batch: &Batch) -> Vec<M::Command> {
         self.n_stored += batch.len() as u64;
-        self.pace.is_refused.store(false, Ordering::Relaxed);
-        self.pace.journal_did(None);
+        self.pace.appended(None);
         let mut commands = Vec::new();
         for recorded in batch.iter() {
             self.apply(&recorded.event);

@@ -150,7 +150,10 @@ async fn take_over(
     boot: u32,
     changes: Vec<Change>,
 ) -> Result<CancellationToken, RunError> {
-    let place = runtime.admit(run)?;
+    let place = match seen.footprint.nap() {
+        Some(_) => runtime.lodge(run)?,
+        None => runtime.admit(run)?,
+    };
     let found = seen.footprint.owner().and_then(|owner| runtime.bindings().find(owner));
     let resumable = found.ok_or(RunError::NoOwner)?;
     let claim = Claim { by: runtime.boot().to_owned(), at: runtime.clock().now(), boot, changes };

@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod closing;
 pub(crate) mod control;
 pub(crate) mod door;
+pub(crate) mod dozing;
 pub(crate) mod ending;
 pub(crate) mod events;
 pub(crate) mod live;
@@ -18,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use greenroom_core::budget::{Budget, Ledger, Spent, Usage};
 use greenroom_core::ids::{AgentId, RunId, StreamId};
 use greenroom_core::journal::Event;
-use greenroom_core::recovery::{Footprint, Nap};
+use greenroom_core::recovery::Footprint;
 use greenroom_core::report::Goal;
 use greenroom_core::time::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -53,7 +54,8 @@ pub(crate) struct RunShared<O> {
     /// Set once the run's own actor can be told things.
     controls: Mutex<Option<Controls>>,
     is_closing: AtomicBool,
-    /// The run's place among the runs of the runtime, given up when it is over.
+    /// The run's place among the runs of the runtime, given up when it is over. It does not count while the
+    /// run sleeps.
     place: Mutex<Option<Place>>,
 }
 
@@ -90,8 +92,11 @@ impl<O: Clone + Send + Sync + 'static> RunShared<O> {
 
     /// A run that goes on from what its streams say. Nobody finds it before it is [shown](Self::show).
     pub(crate) fn reopen(place: Place, seen: &Footprint) -> Arc<Self> {
-        let ledger = Ledger::new(seen.budget(), seen.spent());
-        Self::placed(place, ledger, Emitter::watched(), seen.top_k().unwrap_or(Goal::TOP_K))
+        let (ledger, top_k) = (Ledger::new(seen.budget(), seen.spent()), seen.top_k());
+        let top_k = top_k.unwrap_or(Goal::TOP_K);
+        let shared = Self::placed(place, ledger, Emitter::watched(), top_k);
+        shared.door.pause(seen.is_paused());
+        shared
     }
 
     fn placed(place: Place, ledger: Ledger, events: Emitter, top_k: usize) -> Arc<Self> {
@@ -142,7 +147,7 @@ impl<O: Clone + Send + Sync + 'static> RunShared<O> {
         if matches!(control, Control::Cancel)
             && let Some(runtime) = self.door.cancel()
         {
-            return cancel_asleep(&runtime, self.id);
+            return sleep::cancel(&runtime, self.id);
         }
         let controls = self.lock_controls().clone();
         controls.is_some_and(|controls| controls(control))
@@ -230,6 +235,10 @@ impl<O: Ending> LiveRun for RunShared<O> {
         self.is_over()
     }
 
+    fn begins_to_close(&self) -> bool {
+        self.begins_to_close()
+    }
+
     fn control(&self, control: Control) -> bool {
         self.tell(control)
     }
@@ -247,15 +256,17 @@ impl<O: Ending> LiveRun for RunShared<O> {
         agents.map(|agent| agent.is_at_rest().then_some(agent.n_admitted)).sum()
     }
 
-    fn lie_down(&self, nap: Nap, runtime: WeakRuntime) {
-        self.door.lie_down(nap, runtime);
+    fn lie_down(&self, until: Timestamp, runtime: WeakRuntime) {
+        self.door.lie_down(until, runtime);
+        self.lock_place().iter_mut().for_each(|place| place.count(false));
         self.lock_turns().clear();
         // Those that were done before are still told of.
         self.lock_agents().retain(|slot| slot.info().state == AgentState::Stopped);
-        self.emit(|| RunEvent::Asleep { until: nap.until });
+        self.emit(|| RunEvent::Asleep { until });
     }
 
     fn get_up(&self) {
+        self.lock_place().iter_mut().for_each(|place| place.count(true));
         self.door.get_up();
         self.is_closing.store(false, Ordering::Release);
     }
@@ -275,17 +286,6 @@ impl<O: Ending> LiveRun for RunShared<O> {
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
         self
     }
-}
-
-/// Cancels a run that has no actor to be told.
-fn cancel_asleep(runtime: &WeakRuntime, run: RunId) -> bool {
-    let Some(runtime) = runtime.upgrade() else { return false };
-    let tasks = runtime.tasks().clone();
-    tasks.spawn("cancel-run", async move {
-        // It may have its outcome meanwhile.
-        let _ = runtime.cancel(run).await;
-    });
-    true
 }
 
 /// A run that was submitted, or recovered. Dropping the handle does not cancel the run; it is the runtime's.
@@ -316,11 +316,11 @@ impl<O: Clone + Send + Sync + 'static> Run<O> {
         Ok(outcome.map(|outcome| Self::new(RunShared::ended(run, outcome))))
     }
 
-    /// Until when the run sleeps because it waits for people; `None` when it does not. It goes on once
-    /// somebody answers, and at that time without an answer.
+    /// Until when the run sleeps because it waits for people, or is paused; `None` when it does not. It wakes
+    /// once somebody answers or resumes it, and at that time by itself.
     #[must_use]
     pub fn asleep_until(&self) -> Option<Timestamp> {
-        self.shared.door.nap().map(|nap| nap.until)
+        self.shared.door.asleep_until()
     }
 
     /// The run's id.

@@ -21,7 +21,7 @@ use crate::recovery::{call, n_replies, process, recover, runtime, stored, unfini
 const A_WHILE: Duration = Duration::from_secs(3);
 
 /// The actors and supervisors that live for runs.
-fn n_of_runs(runtime: &Runtime) -> usize {
+pub(super) fn n_of_runs(runtime: &Runtime) -> usize {
     const RESIDENTS: [&str; 5] = ["runtime", "team", "recovery", "asleep", "tools"];
     let alive = runtime.alive().into_iter();
     let of_runs = alive.filter(|living| {
@@ -34,7 +34,7 @@ fn n_of_runs(runtime: &Runtime) -> usize {
 }
 
 /// Waits until the run sleeps.
-async fn asleep<O: Clone + Send + Sync + 'static>(run: &Run<O>) {
+pub(super) async fn asleep<O: Clone + Send + Sync + 'static>(run: &Run<O>) {
     for _ in 0..100 {
         if run.asleep_until().is_some() {
             return sleep(Duration::from_millis(10)).await;
@@ -229,7 +229,7 @@ fn a_run_sleeps_on_in_the_next_process_and_is_answered_there_or_without_any() {
 }
 
 /// A team whose researcher pays after it has looked, with ten minutes for a question.
-async fn team(world: &World, runtime: &Runtime) -> Team {
+pub(super) async fn team(world: &World, runtime: &Runtime) -> Team {
     let tools: Vec<std::sync::Arc<dyn DynTool>> =
         vec![std::sync::Arc::new(world.pay()), std::sync::Arc::new(ScriptedTool::echo("look"))];
     let team = runtime.team().model(team_model()).tools(tools);
@@ -325,7 +325,7 @@ fn u03_a_team_sleeps_while_a_branch_waits_and_repeats_nothing() {
     }
 }
 
-async fn answered(runtime: &Runtime, run: &Run<Outcome>, asked: &PendingCall) {
+pub(super) async fn answered(runtime: &Runtime, run: &Run<Outcome>, asked: &PendingCall) {
     assert_eq!(runtime.approve(asked, "ann").await, Ok(()));
     let outcome = run.outcome().await;
     // The writer gives no evidence, so the reports are the answer.

@@ -8,7 +8,6 @@ use crate::ids::CallId;
 use crate::journal::Event;
 use crate::model::ChatRequest;
 use crate::report::{Report, TaskFailure};
-use crate::time::Timestamp;
 use crate::tool::ToolError;
 
 /// What the runtime is to do.
@@ -55,11 +54,8 @@ pub enum Command {
         /// What to ask.
         request: ChatRequest,
     },
-    /// Stop the run until somebody answers: it is all that its only agent waits for.
-    Sleep {
-        /// When the first question expires.
-        until: Timestamp,
-    },
+    /// Stop the run until a person does something: its only agent waits for nothing else.
+    Sleep,
     /// Tell somebody who watches for it that calls were refused.
     Refuse(Vec<(String, ToolError)>),
     /// Tell whoever gave the task what came of it.

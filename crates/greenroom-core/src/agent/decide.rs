@@ -72,7 +72,7 @@ impl Machine {
             Event::PersonAsked { call, .. } => self.awaiting().find(|command| {
                 matches!(command, Command::AwaitPerson { call: asked, .. } if asked == call)
             }),
-            Event::RunAsleep { until } => Some(Command::Sleep { until: *until }),
+            Event::RunAsleep { .. } => Some(Command::Sleep),
             Event::TaskFinished { .. } => self.report_result(),
             _ => None,
         }

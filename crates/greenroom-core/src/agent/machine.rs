@@ -150,8 +150,6 @@ impl Machine {
             }
             Event::PersonAnswered { call, decision, .. } => self.fold_answered(call, decision),
             Event::MessageDelivered { id, message } => self.fold_message(id, message),
-            Event::RunAsleep { .. } => self.inbox.is_asleep = true,
-            Event::RunAwake { .. } => self.inbox.is_asleep = false,
             Event::WorkPaused => self.inbox.is_paused = true,
             Event::WorkResumed => self.inbox.is_paused = false,
             Event::LimitReached { limit } => self.fold_limit(*limit),

@@ -20,7 +20,6 @@ pub(super) struct Inbox {
     /// The ids of all that were taken.
     taken: BTreeSet<String>,
     pub(super) is_paused: bool,
-    pub(super) is_asleep: bool,
 }
 
 impl Inbox {
@@ -88,7 +87,7 @@ impl Machine {
     }
 
     /// Whether nothing happens before a person does something: the work is paused, or all calls that are
-    /// left wait for an answer.
+    /// left wait for an answer. Nothing is lost when the agent is stopped until then.
     #[must_use]
     pub fn is_waiting_for_people(&self) -> bool {
         self.awaits_answers() || (self.is_paused() && !self.is_at_work())
@@ -99,18 +98,6 @@ impl Machine {
         self.is_in_tools()
             && self.calls.iter().any(OpenCall::waits)
             && self.calls.iter().all(|open| open.waits() || open.outcome.is_some())
-    }
-
-    /// Whether nothing is lost when the agent is stopped until somebody answers.
-    #[must_use]
-    pub fn may_sleep(&self) -> bool {
-        self.awaits_answers() && !self.is_paused()
-    }
-
-    /// Whether the run of this one task was put to sleep, and not woken since.
-    #[must_use]
-    pub fn is_asleep(&self) -> bool {
-        self.inbox.is_asleep
     }
 
     /// Whether the work is paused: what is under way ends, and nothing else begins.

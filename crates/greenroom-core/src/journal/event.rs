@@ -61,9 +61,9 @@ pub enum Event {
     },
     /// The process that had the run ended in an orderly way and left it to the next.
     RunReleased,
-    /// Nobody can go on before a person answers: the run's actors are stopped until then.
+    /// Nobody can go on before a person does something: the run's actors are stopped until then.
     RunAsleep {
-        /// When the first question expires.
+        /// When it wakes although nobody has: the first question expires, or it was paused for long.
         until: Timestamp,
     },
     /// The run goes on after it has slept.

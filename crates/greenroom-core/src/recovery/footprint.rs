@@ -10,22 +10,25 @@ use crate::ids::{RunId, StreamId};
 use crate::journal::{Event, Recorded};
 use crate::time::Timestamp;
 
-/// How a run sleeps: nobody can go on before a person answers.
+/// How a run sleeps: nobody can go on before a person does something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Nap {
     /// Since when.
     pub since: Timestamp,
-    /// When it goes on although nobody has answered: the first question expires.
+    /// When it wakes although nobody has: the first question expires.
     pub until: Timestamp,
 }
 
-impl Nap {
-    /// A sleep between two points in time.
-    #[must_use]
-    pub fn new(since: Timestamp, until: Timestamp) -> Self {
-        Self { since, until }
-    }
+/// Whether a run sleeps, by what its root stream says.
+#[must_use]
+pub fn is_asleep(root: &[Recorded]) -> bool {
+    let last = root.iter().rev().find_map(|recorded| match recorded.event {
+        Event::RunAsleep { .. } => Some(true),
+        Event::RunAwake { .. } => Some(false),
+        _ => None,
+    });
+    last.unwrap_or(false)
 }
 
 /// How a process takes a run over.
@@ -88,9 +91,6 @@ impl Footprint {
             self.n_results += u64::from(recorded.event.is_result());
             self.spent.add(recorded.event.spent());
         }
-        let mut from_last = events.iter().rev().map(|recorded| &recorded.event);
-        let is_pause = |event: &&Event| matches!(event, Event::WorkPaused | Event::WorkResumed);
-        self.is_paused |= matches!(from_last.find(is_pause), Some(Event::WorkPaused));
     }
 
     fn fold_root(&mut self, recorded: &Recorded) {
@@ -115,6 +115,8 @@ impl Footprint {
                 self.nap = None;
                 self.slept = self.slept.saturating_add(*slept);
             }
+            Event::WorkPaused => self.is_paused = true,
+            Event::WorkResumed => self.is_paused = false,
             Event::RunQuarantined { .. } => self.is_quarantined = true,
             event => self.is_over |= event.is_terminal(),
         }
@@ -149,6 +151,12 @@ impl Footprint {
     pub fn time_left(&self, now: Timestamp) -> Duration {
         let now = self.nap.map_or(now, |nap| nap.since);
         self.deadline.after(self.slept).since(now)
+    }
+
+    /// Whether it is paused.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.is_paused
     }
 
     /// How it sleeps; `None` when it does not.

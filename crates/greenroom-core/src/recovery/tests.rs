@@ -316,9 +316,9 @@ fn no_time_of_a_run_goes_by_while_it_sleeps() {
     let seen_awake = seen(0, bound);
     assert_eq!((seen_awake.nap(), left(&seen_awake, 40)), (None, 60));
     let seen_asleep = seen(10, asleep.clone());
-    assert_eq!(seen_asleep.nap(), Some(Nap::new(at(10), at(5_000))));
+    assert_eq!(seen_asleep.nap(), Some(Nap { since: at(10), until: at(5_000) }));
     assert_eq!(left(&seen_asleep, 4_000), 90);
-    assert_eq!(seen(20, asleep).nap(), Some(Nap::new(at(10), at(5_000))));
+    assert_eq!(seen(20, asleep).nap(), Some(Nap { since: at(10), until: at(5_000) }));
     let seen_again = seen(4_010, Event::RunAwake { slept: Duration::from_secs(4_000) });
     assert_eq!((seen_again.nap(), left(&seen_again, 4_020)), (None, 80));
 }

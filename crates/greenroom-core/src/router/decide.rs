@@ -50,10 +50,10 @@ impl Machine {
         }
     }
 
-    /// Whether the run was put to sleep, and not woken since.
+    /// Whether the work is paused: nothing is given out.
     #[must_use]
-    pub fn is_asleep(&self) -> bool {
-        self.is_asleep
+    pub fn is_paused(&self) -> bool {
+        self.is_paused
     }
 
     /// When the first of the agents that have a task stops to wait for a person, by what is known of each:
@@ -61,12 +61,13 @@ impl Machine {
     /// be done.
     #[must_use]
     pub fn may_sleep(&self, waits: impl Fn(&TaskId) -> Option<Timestamp>) -> Option<Timestamp> {
-        if self.outcome.is_some() || self.is_paused || !self.decide().is_empty() {
+        if self.outcome.is_some() || !self.decide().is_empty() {
             return None;
         }
         let open = self.states().filter(|state| state.progress == Progress::Assigned);
         let until: Option<Vec<_>> = open.map(|state| waits(&state.task.id)).collect();
-        until?.into_iter().min()
+        // Without a task nobody waits, unless no task is given out.
+        until?.into_iter().min().or(self.is_paused.then_some(Timestamp::MAX))
     }
 
     fn decide_task(&self, state: &TaskState) -> Option<Event> {

@@ -75,11 +75,8 @@ pub enum Command {
     Assign(Assignment),
     /// Stop working on these tasks; nobody waits for them any more.
     Withdraw(Vec<TaskId>),
-    /// Stop the run until somebody answers: all agents that have a task wait for people.
-    Sleep {
-        /// When the first question expires.
-        until: Timestamp,
-    },
+    /// Stop the run until a person does something: all agents that have a task wait for people.
+    Sleep,
     /// The run is over.
     Finish(Outcome),
 }
@@ -101,8 +98,6 @@ pub struct Machine {
     pub(super) is_late: bool,
     /// Whether nothing is given out.
     pub(super) is_paused: bool,
-    /// Whether the run was put to sleep, and not woken since.
-    pub(super) is_asleep: bool,
     pub(super) limit: Option<Limit>,
     /// What finished attempts cost, failed ones included.
     pub(super) usage: Usage,
@@ -126,7 +121,6 @@ impl Machine {
             is_cancelled: false,
             is_late: false,
             is_paused: false,
-            is_asleep: false,
             limit: None,
             usage: Usage::default(),
             outcome: None,
@@ -158,9 +152,7 @@ impl Machine {
             Event::WorkPaused => self.is_paused = true,
             Event::WorkResumed => self.is_paused = false,
             Event::RunClaimed { again, .. } => self.usage.add(*again),
-            Event::RunAsleep { .. } => self.is_asleep = true,
             Event::RunAwake { slept } => {
-                self.is_asleep = false;
                 self.goal.iter_mut().for_each(|(_, deadline)| *deadline = deadline.after(*slept));
             }
             Event::DeadlinePassed => {
@@ -188,7 +180,7 @@ impl Machine {
             {
                 Some(Command::Withdraw(vec![task.clone()]))
             }
-            Event::RunAsleep { until } => Some(Command::Sleep { until: *until }),
+            Event::RunAsleep { .. } => Some(Command::Sleep),
             Event::RunFinished { outcome } => Some(Command::Finish(outcome.clone())),
             _ => None,
         }

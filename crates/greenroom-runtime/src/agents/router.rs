@@ -14,6 +14,7 @@ use greenroom_core::BoxFuture;
 use greenroom_core::brief::Brief;
 use greenroom_core::ids::{AgentId, CallId, StreamId, TaskId};
 use greenroom_core::journal::{Event, Recorded};
+use greenroom_core::recovery::is_asleep;
 use greenroom_core::report::{Outcome, Report, TaskFailure};
 use greenroom_core::retriever::{Query, SearchCost};
 use greenroom_core::router::{Assignment, Command, Machine, Work};
@@ -26,7 +27,7 @@ use crate::actor::slot::AnySlot;
 use crate::actor::{Actor, Context, Failure};
 use crate::journalled::{Journalled, JournalledActor, Known, Stored};
 use crate::run::RunShared;
-use crate::run::door::Passage;
+use crate::run::dozing::Dozing;
 use crate::run::events::RunEvent;
 use crate::supervisor::SupervisorRef;
 use crate::team::specialist::TaskDraft;
@@ -76,12 +77,10 @@ pub(crate) enum RouterMessage {
 
 /// A task that somebody is working on.
 struct Given {
-    /// The agent that was started for it, when one was.
-    agent: Option<AgentId>,
+    /// The agent that was started for it, when one was, and its stream.
+    seated: Option<(AgentId, StreamId)>,
     /// Cancels the question that was asked, when no agent was started.
     token: CancellationToken,
-    /// The stream of the agent that was started.
-    stream: Option<StreamId>,
 }
 
 /// A run's router. What it knows is in the run's root stream; a restart reads it back.
@@ -89,10 +88,7 @@ pub(crate) struct Router {
     setup: Arc<RouterSetup>,
     journalled: Journalled<Accounted>,
     given: BTreeMap<TaskId, Given>,
-    /// Whether it is looked soon whether the run may sleep.
-    is_dozing: bool,
-    /// The run's door, while it is being put to sleep.
-    passage: Option<Passage>,
+    dozing: Dozing,
 }
 
 impl Router {
@@ -103,8 +99,7 @@ impl Router {
         let (stream, pace) = (setup.stream.clone(), setup.shared.pace.clone());
         let journalled = Journalled::new(machine, journal, clock, stream, pace);
         let journalled = journalled.knowing(&setup.known);
-        let (given, is_dozing, passage) = (BTreeMap::new(), false, None);
-        Self { setup, journalled, given, is_dozing, passage }
+        Self { setup, journalled, given: BTreeMap::new(), dozing: Dozing::default() }
     }
 
     fn resume(&mut self, events: &[Recorded], context: &mut Context<'_, Self>) {
@@ -188,7 +183,7 @@ impl Router {
                 }
             };
         let token = CancellationToken::new();
-        self.given.insert(task.clone(), Given { agent: None, token: token.clone(), stream: None });
+        self.given.insert(task.clone(), Given { seated: None, token: token.clone() });
         context.cancellable("assign", deadline, token, answer, move |answer| {
             let (result, costs) = answer.unwrap_or_else(|error| (Err(lost(&error)), vec![]));
             RouterMessage::Settled { task, attempt, result, costs }
@@ -208,8 +203,7 @@ impl Router {
         let spec = child_of_run(id.clone());
         let supervisor = self.setup.supervisor.clone();
         self.setup.shared.add_agent(Arc::clone(&start.slot) as Arc<dyn AnySlot>);
-        let (token, stream) = (CancellationToken::new(), Some(stream));
-        let given = Given { agent: Some(id), token, stream };
+        let given = Given { seated: Some((id, stream)), token: CancellationToken::new() };
         self.given.insert(task.clone(), given);
         let seated = async move { supervisor.start_child(spec, Arc::new(start)).await };
         context.shielded("assign", self.time_left(), seated, move |result| RouterMessage::Seated {
@@ -220,9 +214,9 @@ impl Router {
     }
 
     fn withdraw(&mut self, task: &TaskId, context: &Context<'_, Self>) {
-        let Some(Given { agent, token, .. }) = self.given.remove(task) else { return };
+        let Some(Given { seated, token }) = self.given.remove(task) else { return };
         token.cancel();
-        if let Some(agent) = agent {
+        if let Some((agent, _)) = seated {
             let supervisor = self.setup.supervisor.clone();
             let stop = async move { supervisor.terminate_child(agent).await };
             context.shielded("withdraw", self.time_left(), stop, |_| RouterMessage::Withdrawn);
@@ -281,7 +275,7 @@ impl JournalledActor for Router {
         let is_begun = |recorded: &Recorded| {
             !matches!(recorded.event, Event::RunAccepted { .. } | Event::RunBound { .. })
         };
-        if self.journalled.machine.is_asleep() {
+        if is_asleep(events) {
             // It was not stopped after all: this incarnation is another one of the same process.
             self.record(Event::RunAwake { slept: Duration::ZERO });
         }
@@ -302,7 +296,7 @@ impl JournalledActor for Router {
                     self.withdraw(&task, context);
                 }
             }
-            Command::Sleep { .. } => self.sleep(context),
+            Command::Sleep => self.sleep(context),
             Command::Finish(outcome) => {
                 let status = outcome.status;
                 self.setup.shared.emit(|| RunEvent::Finished { status });

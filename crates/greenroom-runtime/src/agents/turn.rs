@@ -15,6 +15,7 @@ use greenroom_core::ids::{AgentId, CallId, StreamId};
 use greenroom_core::journal::{Event, Journal, Recorded};
 use greenroom_core::message::{Message, ToolOutcome};
 use greenroom_core::model::{ChatModel, ChatReply, ChatRequest};
+use greenroom_core::recovery::is_asleep;
 use greenroom_core::report::{Report, TaskFailure, TaskFailureKind};
 use greenroom_core::retriever::SearchCost;
 use greenroom_core::time::{Clock, Timestamp};
@@ -220,7 +221,7 @@ impl JournalledActor for TurnAgent {
         let machine = Machine::new(Arc::clone(&self.setup.spec), self.setup.stream.seed());
         self.desk.read(&self.setup.stream, events, machine);
         self.arm(context);
-        if self.journalled.machine.is_asleep() {
+        if is_asleep(events) {
             // It was not stopped after all: this incarnation is another one of the same process.
             self.journalled.record(Event::RunAwake { slept: Duration::ZERO });
         }
@@ -252,6 +253,12 @@ impl JournalledActor for TurnAgent {
                 self.perform(command, context);
             }
         }
+        let machine = &self.journalled.machine;
+        if let Some(event) = self.setup.door.pace_of(machine.is_paused())
+            && !machine.is_done()
+        {
+            self.journalled.record(event);
+        }
         self.tell_door();
         self.heed_early();
         Ok(())
@@ -279,7 +286,7 @@ impl JournalledActor for TurnAgent {
                 self.call_tool(call, &tool, arguments, looks_first, context);
             }
             Command::AwaitPerson { call, .. } => self.await_person(&call, context),
-            Command::Sleep { .. } => self.sleep(context),
+            Command::Sleep => self.sleep(context),
             Command::Report(result) => {
                 (self.setup.report_to)(&result);
                 self.setup.events.emit(|| RunEvent::AgentFinished { agent: self.id() });

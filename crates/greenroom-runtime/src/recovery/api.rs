@@ -103,8 +103,9 @@ impl Runtime {
         }
     }
 
-    /// Continues a run that was paused, or that recovery left alone, because a person says so: one that was quarantined, or whose
-    /// team or agent has changed, unless the policy that recovery was started with refuses changes.
+    /// Continues a run because a person says so: one that was paused, asleep or not, or one that recovery left
+    /// alone, which was quarantined, or whose team or agent has changed, unless the policy that recovery was
+    /// started with refuses changes.
     ///
     /// # Errors
     ///
@@ -119,12 +120,19 @@ impl Runtime {
             return self.set_paused(run, false).await.map_err(ResumeError::Told);
         }
         let spec = self.recovery().spec.get().copied().unwrap_or_default();
-        let seen = look(&*self.journal(), run, None).await.map_err(ResumeError::Journal)?;
+        let mut seen = look(&*self.journal(), run, None).await.map_err(ResumeError::Journal)?;
         let footprint = &seen.footprint;
         let found = footprint.owner().and_then(|owner: &Owner| self.bindings().find(owner));
         match footprint.judge_by_hand(found.as_ref().map(|found| found.config()), &spec) {
             Verdict::Over => Err(ResumeError::Over),
             Verdict::Claim { boot, changes } => {
+                if footprint.is_paused()
+                    && let Some(place) = self.runs().hold(run)
+                {
+                    self.write_paused(run, false).await.map_err(ResumeError::Told)?;
+                    drop(place);
+                    seen = look(&*self.journal(), run, None).await.map_err(ResumeError::Journal)?;
+                }
                 take_over(self, run, &seen, boot, changes).await.map_err(ResumeError::Run)?;
                 self.recovery().unpark(run);
                 Ok(())

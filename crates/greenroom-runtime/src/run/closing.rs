@@ -99,5 +99,6 @@ pub(super) async fn append_after(
     events: impl IntoIterator<Item = Event>,
 ) -> Result<(), JournalError> {
     let next = stored.last().map_or(0, |last| last.seq + 1);
-    journal.append(stream, Recorded::sequence(next, at, events)).await
+    let events = Recorded::sequence(next, at, events);
+    if events.is_empty() { Ok(()) } else { journal.append(stream, events).await }
 }

@@ -1,20 +1,18 @@
 //! What an application tells runs: answers of people, messages, pauses, cancellation.
 
+mod stored;
+
 use std::time::Duration;
 
-use greenroom_core::approval::{AnswerRefusal, Decision, PendingCall, check_answer, pending};
+use greenroom_core::approval::{AnswerRefusal, Decision, PendingCall, pending};
 use greenroom_core::ids::{RunId, StreamId};
-use greenroom_core::journal::{Event, JournalError, Recorded};
+use greenroom_core::journal::JournalError;
 use greenroom_core::message::Message;
-use greenroom_core::report::{Outcome, TaskFailure, TaskFailureKind};
 
 use crate::actor::address::{AgentRef, AskError};
-use crate::agents::single::AgentOutcome;
 use crate::agents::turn::TurnMessage;
 use crate::agents::turn::people::Word;
-use crate::recovery::look;
-use crate::run::closing::{append_after, is_over};
-use crate::run::ending::Ending;
+use crate::run::closing::is_over;
 use crate::run::live::{Control, LiveRun};
 use crate::runtime::Runtime;
 
@@ -89,10 +87,10 @@ impl Runtime {
     ) -> Result<(), ControlError> {
         let run = answered.run().ok_or(ControlError::Unknown)?;
         let word = Word::Answer { answered: answered.clone(), decision, by: by.into() };
-        let Some(place) = self.runs().admit(run) else {
+        let Some(place) = self.runs().hold(run) else {
             let live = self.runs().find(run).ok_or(ControlError::NotAtWork)?;
             let _passage = live.door().pass().await;
-            if live.door().nap().is_none() {
+            if !live.door().is_asleep() {
                 return tell(&self.asker(&*live, answered).await?, word).await;
             }
             self.write_answer(answered, word).await?;
@@ -127,23 +125,6 @@ impl Runtime {
             return Err(ControlError::Refused(AnswerRefusal::NotPending));
         }
         tokio::time::timeout(TOLD_MAX, seated).await.map_err(|_| ControlError::NotAtWork)
-    }
-
-    /// Stores an answer to a run that has no actors.
-    async fn write_answer(&self, answered: &PendingCall, word: Word) -> Result<(), ControlError> {
-        let Word::Answer { decision, .. } = &word else { return Ok(()) };
-        let (run, stream) = (answered.run().ok_or(ControlError::Unknown)?, &answered.stream);
-        let open = self.pending(run).await?;
-        let asked =
-            open.iter().find(|asked| (&asked.stream, &asked.call) == (stream, &answered.call));
-        if let Err(refusal) = check_answer(answered, decision, asked, self.clock().now()) {
-            let is_over = asked.is_none() && is_over(&self.stored(&StreamId::root(run)).await?);
-            return Err(if is_over { ControlError::Over } else { ControlError::Refused(refusal) });
-        }
-        // The other way round, a run whose process dies in between would sleep on.
-        self.append_awake(run).await.map_err(ControlError::Journal)?;
-        let stored = self.stored(stream).await?;
-        self.append_to(stream, &stored, [word.into_event()]).await
     }
 
     /// Lets a call be made, as [`Runtime::answer`].
@@ -204,7 +185,7 @@ impl Runtime {
     }
 
     /// Pauses a run: what is under way ends, and nothing else is begun until [`Runtime::resume`]. It stays
-    /// paused across restarts. The deadline of a single agent waits along with it; that of a team does not.
+    /// paused across restarts, and falls asleep: it has no actors then, and its deadline waits along with it.
     ///
     /// # Errors
     ///
@@ -231,7 +212,7 @@ impl Runtime {
     ///
     /// Dropping the future may leave the run uncancelled.
     pub async fn cancel(&self, run: RunId) -> Result<(), ControlError> {
-        let Some(place) = self.runs().admit(run) else {
+        let Some(place) = self.runs().hold(run) else {
             let live = self.runs().find(run).ok_or(ControlError::NotAtWork)?;
             // Whoever wakes it from here on sees that it is cancelled.
             if live.door().cancel().is_none() {
@@ -239,7 +220,7 @@ impl Runtime {
                 return Ok(());
             }
             let _passage = live.door().pass().await;
-            if live.door().nap().is_some() {
+            if live.door().is_asleep() {
                 live.conclude(self.write_end(run).await?);
                 drop(self.take_sleeper(run).await);
             }
@@ -251,41 +232,25 @@ impl Runtime {
         Ok(())
     }
 
-    /// Stores the end of a run that has no actors, and gives the event that holds it.
-    async fn write_end(&self, run: RunId) -> Result<Event, ControlError> {
-        let root = StreamId::root(run);
-        let stored = self.stored(&root).await?;
-        let first = stored.first().ok_or(ControlError::Unknown)?;
-        if is_over(&stored) {
-            return Err(ControlError::Over);
-        }
-        let usage = look(&*self.journal(), run, None)
-            .await
-            .map_err(ControlError::Journal)?
-            .footprint
-            .spent();
-        let failure = TaskFailure::new(TaskFailureKind::Cancelled, "the run was cancelled");
-        let failure = TaskFailure { usage, ..failure };
-        let last = match &first.event {
-            Event::RunAccepted { .. } => <Outcome as Ending>::without_answer(failure).into_last(),
-            _ => AgentOutcome::without_answer(failure).into_last(),
-        };
-        self.append_to(&root, &stored, [Event::CancelRequested, last.clone()]).await?;
-        Ok(last)
-    }
-
     /// Tells every agent of the run that is at work, or that will be once the run wakes.
     async fn tell_all(&self, run: RunId, word: Word) -> Result<(), ControlError> {
         let live = self.runs().find(run).ok_or(ControlError::NotAtWork)?;
         let _passage = live.door().pass().await;
-        if live.door().nap().is_some() {
-            return self.write_to_all(run, &word).await;
+        if live.door().is_asleep() {
+            return match word {
+                Word::Pause(is_paused) => self.pause_asleep(&*live, is_paused).await,
+                word => self.write_message(run, word).await,
+            };
         }
-        // A router that knows is enough, when nobody else is at work.
-        let mut told = match word {
-            Word::Pause(is_on) if live.control(Control::Pause(is_on)) => Ok(()),
-            _ => Err(ControlError::NotAtWork),
-        };
+        let (mut told, was_paused) = (Err(ControlError::NotAtWork), live.door().is_paused());
+        if let Word::Pause(is_paused) = word {
+            // Agents that are not there yet look in the door.
+            live.door().pause(is_paused);
+            if live.control(Control::Pause(is_paused)) {
+                // A router that knows is enough, when nobody else is at work.
+                told = Ok(());
+            }
+        }
         for agent in live.turns() {
             match tell(&agent, word.clone()).await {
                 Ok(()) => told = Ok(()),
@@ -294,43 +259,22 @@ impl Runtime {
                 Err(error) => return Err(error),
             }
         }
+        if told.is_err() {
+            live.door().pause(was_paused);
+        }
         told
     }
 
-    /// Stores a word in the streams of a run that sleeps: of its agents that wait, and a pause in that of its
-    /// router.
-    async fn write_to_all(&self, run: RunId, word: &Word) -> Result<(), ControlError> {
-        let root = StreamId::root(run);
-        for stream in self.journal().streams(run).await.map_err(ControlError::Journal)? {
-            let stored = self.stored(&stream).await?;
-            let is_told = stored.iter().any(|recorded| match (&recorded.event, word) {
-                (Event::MessageDelivered { id: known, .. }, Word::Message { id, .. }) => {
-                    known == id
-                }
-                _ => false,
-            });
-            let concerns = matches!(word, Word::Pause(_)) && stream == root;
-            if !is_told && (concerns || !pending(&stream, &stored).is_empty()) {
-                self.append_to(&stream, &stored, [word.clone().into_event()]).await?;
+    /// Pauses a run that sleeps, or resumes it, which wakes it.
+    async fn pause_asleep(&self, live: &dyn LiveRun, is_paused: bool) -> Result<(), ControlError> {
+        let run = live.run();
+        if self.write_paused(run, is_paused).await? {
+            live.door().pause(is_paused);
+            if !is_paused {
+                self.wake(run).await;
             }
         }
         Ok(())
-    }
-
-    async fn stored(&self, stream: &StreamId) -> Result<Vec<Recorded>, ControlError> {
-        self.journal().load(stream).await.map_err(ControlError::Journal)
-    }
-
-    /// Appends to a stream of a run whose place is held, behind what is stored.
-    async fn append_to(
-        &self,
-        stream: &StreamId,
-        stored: &[Recorded],
-        events: impl IntoIterator<Item = Event> + Send,
-    ) -> Result<(), ControlError> {
-        let (journal, now) = (self.journal(), self.clock().now());
-        let appended = append_after(stored, &*journal, stream, now, events).await;
-        appended.map_err(ControlError::Journal)
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use greenroom_core::ids::StreamId;
-use greenroom_core::recovery::Nap;
+use greenroom_core::journal::Event;
 use greenroom_core::time::Timestamp;
 use tokio::sync::{Notify, OwnedMutexGuard};
 
@@ -28,9 +28,12 @@ struct Inside {
     /// The agents that do nothing before a person answers, by their streams, with the time at which their
     /// first question expires.
     waiting: BTreeMap<StreamId, Timestamp>,
-    asleep: Option<(Nap, WeakRuntime)>,
+    /// Until when it sleeps, and where.
+    asleep: Option<(Timestamp, WeakRuntime)>,
     /// Whether somebody cancels the run. Whoever starts its actors, or has stopped them, looks.
     is_cancelled: bool,
+    /// Whether the run is paused. An agent that begins looks.
+    is_paused: bool,
 }
 
 impl Door {
@@ -64,8 +67,8 @@ impl Door {
     }
 
     /// The run sleeps from here on, in this runtime.
-    pub(crate) fn lie_down(&self, nap: Nap, runtime: WeakRuntime) {
-        self.lock().asleep = Some((nap, runtime));
+    pub(crate) fn lie_down(&self, until: Timestamp, runtime: WeakRuntime) {
+        self.lock().asleep = Some((until, runtime));
     }
 
     /// The run does not sleep any more, and what its agents wait for they will say again.
@@ -81,14 +84,38 @@ impl Door {
         inside.asleep.as_ref().map(|(_, runtime)| runtime.clone())
     }
 
+    /// Notes whether the run is paused.
+    pub(crate) fn pause(&self, is_paused: bool) {
+        self.lock().is_paused = is_paused;
+    }
+
+    /// Whether the run is paused.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.lock().is_paused
+    }
+
+    /// What an agent is to store that is paused or not, when that is not so of its run any more.
+    pub(crate) fn pace_of(&self, is_paused: bool) -> Option<Event> {
+        match (is_paused, self.is_paused()) {
+            (false, true) => Some(Event::WorkPaused),
+            (true, false) => Some(Event::WorkResumed),
+            _ => None,
+        }
+    }
+
     /// Whether somebody cancels the run.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.lock().is_cancelled
     }
 
-    /// How the run sleeps; `None` when it does not.
-    pub(crate) fn nap(&self) -> Option<Nap> {
-        self.lock().asleep.as_ref().map(|(nap, _)| *nap)
+    /// Until when the run sleeps; `None` when it does not.
+    pub(crate) fn asleep_until(&self) -> Option<Timestamp> {
+        self.lock().asleep.as_ref().map(|(until, _)| *until)
+    }
+
+    /// Whether the run sleeps.
+    pub(crate) fn is_asleep(&self) -> bool {
+        self.asleep_until().is_some()
     }
 
     /// Rung when an agent has come.

@@ -106,9 +106,9 @@ pub enum RunEvent {
         /// The call, with what an answer is bound to.
         pending: PendingCall,
     },
-    /// Nobody can go on before a person answers: the run's actors are stopped until then.
+    /// Nobody can go on before a person does something: the run's actors are stopped until then.
     Asleep {
-        /// When it goes on although nobody has answered.
+        /// When it wakes although nobody has.
         until: Timestamp,
     },
     /// The run has its outcome.

@@ -1,4 +1,4 @@
-//! Sleep: a run that waits for nothing but people has no actors. One actor of the runtime knows all that
+//! Sleep: a run that waits for nothing but people, or is paused, has no actors. One actor of the runtime knows all that
 //! sleep, and wakes those whose questions expire.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use greenroom_core::BoxFuture;
 use greenroom_core::ids::{AgentId, RunId, StreamId};
-use greenroom_core::journal::{Event, JournalError};
+use greenroom_core::journal::{Event, JournalError, Recorded};
 use greenroom_core::mailbox::MailboxSpec;
 use greenroom_core::recovery::{Footprint, Nap};
 use greenroom_core::supervision::ChildSpec;
@@ -26,9 +26,6 @@ use crate::run::ending::Ending;
 use crate::run::live::LiveRun;
 use crate::runtime::error::RunError;
 use crate::runtime::{Runtime, WeakRuntime};
-
-/// How long a run that waits for people keeps its actors: answers that come at once find them.
-pub(crate) const DOZE: Duration = Duration::from_secs(1);
 
 /// How long the answer of the actor that knows the sleeping may take, and waking one.
 const ASKED_MAX: Duration = Duration::from_secs(60);
@@ -51,7 +48,7 @@ pub(crate) struct Sleeper {
 
 impl Drop for Sleeper {
     fn drop(&mut self) {
-        if self.live.door().nap().is_some() {
+        if self.live.door().is_asleep() {
             self.live.release();
         }
     }
@@ -65,16 +62,16 @@ pub(crate) struct Dormitory {
 
 impl Runtime {
     /// Puts a run to sleep: stops what is left of its actors, and keeps it. Whoever puts it to sleep has
-    /// [begun to close](crate::run::RunShared::begins_to_close) it, and holds its door.
-    pub(crate) fn put_to_sleep(&self, nap: Nap, sleeper: Sleeper, passage: Passage) {
+    /// [begun to close](LiveRun::begins_to_close) it, and holds its door.
+    pub(crate) fn put_to_sleep(&self, until: Timestamp, sleeper: Sleeper, passage: Passage) {
         let (runtime, run) = (self.clone(), sleeper.live.run());
-        sleeper.live.lie_down(nap, self.downgrade());
+        sleeper.live.lie_down(until, self.downgrade());
         self.tasks().spawn("sleep-run", async move {
             // Its supervisor may have ended already.
             let child = AgentId::new(format!("run-{run}"));
             let _ = runtime.partition(run).terminate_child(child).await;
             let live = Arc::clone(&sleeper.live);
-            runtime.keep_asleep(nap, sleeper).await;
+            runtime.keep_asleep(until, sleeper).await;
             drop(passage);
             if live.door().is_cancelled() {
                 // Whoever cancelled it told an actor that was stopped. It may have its outcome meanwhile.
@@ -91,7 +88,7 @@ impl Runtime {
         seen: &Seen,
     ) -> Resuming {
         let (runtime, known, moved) = (self.clone(), seen.root.clone(), shared.pace.moved.clone());
-        let Some(nap) = seen.footprint.nap() else {
+        let Some(Nap { until, .. }) = seen.footprint.nap() else {
             shared.show();
             return Box::pin(async move { wakes(&runtime, known).await.map(|()| moved) });
         };
@@ -99,24 +96,24 @@ impl Runtime {
         moved.cancel();
         // Nobody knows it yet, so nobody is in its door; and whoever finds it, finds it asleep.
         let passage = shared.door.try_pass();
-        shared.lie_down(nap, self.downgrade());
+        shared.lie_down(until, self.downgrade());
         shared.show();
         let sleeper = Sleeper { live: shared, wakes };
         Box::pin(async move {
-            runtime.keep_asleep(nap, sleeper).await;
+            runtime.keep_asleep(until, sleeper).await;
             drop(passage);
             Ok(moved)
         })
     }
 
     /// Keeps a run that sleeps and has no actors.
-    pub(crate) async fn keep_asleep(&self, nap: Nap, sleeper: Sleeper) {
+    async fn keep_asleep(&self, until: Timestamp, sleeper: Sleeper) {
         if sleeper.live.is_over() {
             sleeper.live.door().get_up();
         } else if let Ok(actor) = self.dormitory().actor.get_or_try_init(|| self.open()).await {
             // A runtime that stops tells those who wait for the run.
             let sleeper = Arc::new(sleeper);
-            let _ = actor.send(SleepMessage::Sleep(nap.until, sleeper)).await;
+            let _ = actor.send(SleepMessage::Sleep(until, sleeper)).await;
         }
     }
 
@@ -138,13 +135,7 @@ impl Runtime {
     pub(crate) async fn append_awake(&self, run: RunId) -> Result<(), JournalError> {
         let (journal, root, now) = (self.journal(), StreamId::root(run), self.clock().now());
         let stored = journal.load(&root).await?;
-        match Footprint::of_root(&stored).nap() {
-            None => Ok(()),
-            Some(nap) => {
-                let awake = Event::RunAwake { slept: now.since(nap.since) };
-                append_after(&stored, &*journal, &root, now, [awake]).await
-            }
-        }
+        append_after(&stored, &*journal, &root, now, awake(&stored, now)).await
     }
 
     /// Starts the actors of a run again that is awake by its stream, and whose door is held.
@@ -154,6 +145,12 @@ impl Runtime {
             let _ = sleeper.wake(self).await;
         }
     }
+}
+
+/// The event by which a run wakes that sleeps by its root stream.
+pub(crate) fn awake(root: &[Recorded], now: Timestamp) -> Option<Event> {
+    let nap = Footprint::of_root(root).nap()?;
+    Some(Event::RunAwake { slept: now.since(nap.since) })
 }
 
 impl Sleeper {
@@ -169,12 +166,23 @@ impl Sleeper {
     /// Wakes a run whose first question has expired.
     async fn expire(self: Arc<Self>, runtime: Runtime) -> Result<(), JournalError> {
         let _passage = self.live.door().pass().await;
-        if self.live.door().nap().is_some() {
+        if self.live.door().is_asleep() {
             runtime.append_awake(self.live.run()).await?;
             let _ = self.wake(&runtime).await;
         }
         Ok(())
     }
+}
+
+/// Cancels a run that has no actor to be told.
+pub(crate) fn cancel(runtime: &WeakRuntime, run: RunId) -> bool {
+    let Some(runtime) = runtime.upgrade() else { return false };
+    let tasks = runtime.tasks().clone();
+    tasks.spawn("cancel-run", async move {
+        // It may have its outcome meanwhile.
+        let _ = runtime.cancel(run).await;
+    });
+    true
 }
 
 pub(crate) enum SleepMessage {
@@ -261,7 +269,7 @@ impl Actor for Sleepers {
             SleepMessage::Due(at) => {
                 self.armed_for.take_if(|armed| armed == at);
             }
-            SleepMessage::Woken(sleeper) if sleeper.live.door().nap().is_some() => {
+            SleepMessage::Woken(sleeper) if sleeper.live.door().is_asleep() => {
                 self.add(runtime.clock().now().after(AGAIN_AFTER), sleeper);
             }
             SleepMessage::Woken(_) => {}
@@ -282,3 +290,6 @@ impl fmt::Debug for SleepMessage {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

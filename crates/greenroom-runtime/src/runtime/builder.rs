@@ -25,6 +25,7 @@ use crate::actor::slot::House;
 use crate::inspect::facts::Facts;
 use crate::inspect::registry::Registry;
 use crate::panics::{PanicLocations, Panics};
+use crate::run::live::known_max;
 use crate::runtime::clock::SystemClock;
 use crate::runtime::error::StartError;
 use crate::runtime::tasks::Tasks;
@@ -82,7 +83,8 @@ impl RuntimeBuilder {
         self
     }
 
-    /// The most runs at once; further ones are refused. Default 100,000.
+    /// The most runs at work at once; further ones are refused. Runs that sleep do not count, up to ten times as
+    /// many. Default 100,000.
     pub fn runs_max(mut self, runs_max: usize) -> Self {
         self.runs_max = runs_max;
         self
@@ -140,7 +142,7 @@ impl RuntimeBuilder {
         let spec = SupervisorSpec::dynamic().intensity(10, Duration::from_secs(60));
         let mut children = vec![subtree(&team, spec, &tasks, &observer, seed)];
         for (i, partition) in (1..).zip(&partitions) {
-            let spec = SupervisorSpec::dynamic().children_max(self.runs_max.max(1));
+            let spec = SupervisorSpec::dynamic().children_max(known_max(self.runs_max));
             children.push(subtree(partition, spec, &tasks, &observer, seed.wrapping_add(i)));
         }
         let root = SupervisorRef::new("runtime".into());

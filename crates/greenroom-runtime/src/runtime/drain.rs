@@ -1,7 +1,6 @@
 //! The end of a process that is to be replaced: nothing new is accepted, and what runs is finished or left
 //! where the next process can go on.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use greenroom_core::ids::RunId;
@@ -21,7 +20,7 @@ const FLUSH_MAX: Duration = Duration::from_secs(5);
 pub struct Health {
     /// Whether it takes work.
     pub state: HealthState,
-    /// The runs that are at work, or are being started.
+    /// The runs that are at work, asleep, or being started.
     pub n_runs: usize,
 }
 
@@ -34,7 +33,7 @@ pub enum HealthState {
     /// Its journal refused what was to be stored last. Runs are not accepted, and those at work begin nothing,
     /// until it takes something again.
     Failing,
-    /// It has as many runs as it may have, and refuses more until one is over.
+    /// It has as many runs at work as it may have, and refuses more until one is over or asleep.
     Full,
     /// It accepts no run any more, and ends those it has.
     Draining,
@@ -63,7 +62,7 @@ impl Runtime {
         let state = match runs {
             _ if self.tasks().over().is_cancelled() => HealthState::Stopped,
             runs if runs.draining.is_cancelled() => HealthState::Draining,
-            runs if runs.is_refused.load(Ordering::Relaxed) => HealthState::Failing,
+            runs if runs.pace.is_refused() => HealthState::Failing,
             runs if !runs.has_room() => HealthState::Full,
             _ => HealthState::Ready,
         };
@@ -76,7 +75,7 @@ impl Runtime {
     ///
     /// | time | the runs |
     /// |---|---|
-    /// | the first half of the grace | go on, and may finish |
+    /// | the first half of the grace, unless all that are left sleep | go on, and may finish |
     /// | the second half | begin no call of a model or a tool and no task; what is under way ends, and its outcome is journalled |
     /// | the end | what is still under way is cut off, and the next process treats it as after a crash |
     ///
@@ -94,8 +93,8 @@ impl Runtime {
         let begun_at = Instant::now();
         runs.draining.cancel();
         let n_at_first = runs.n_places();
-        if !wait(begun_at.checked_add(grace / 2), || runs.n_places() == 0).await {
-            runs.parking.cancel();
+        if !wait(begun_at.checked_add(grace / 2), || runs.n_at_work() == 0).await {
+            runs.pace.parking.cancel();
             let mut last = None;
             // A message between two agents is seen at neither of them, so one look proves nothing.
             wait(begun_at.checked_add(grace), || {

@@ -1,7 +1,6 @@
 //! What a runtime needs to continue runs: those at work, whose they are, and what recovery knows.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use greenroom_core::ids::{RunId, StreamId};
 use greenroom_core::journal::Recorded;
@@ -44,7 +43,16 @@ impl Runtime {
 
     /// A place for a run that is to be at work here from now on.
     pub(crate) fn admit(&self, run: RunId) -> Result<Place, RunError> {
-        let place = self.runs().admit(run).ok_or(RunError::TooManyRuns);
+        self.unless_draining(self.runs().admit(run))
+    }
+
+    /// A place for a run that is to sleep here.
+    pub(crate) fn lodge(&self, run: RunId) -> Result<Place, RunError> {
+        self.unless_draining(self.runs().lodge(run))
+    }
+
+    fn unless_draining(&self, place: Option<Place>) -> Result<Place, RunError> {
+        let place = place.ok_or(RunError::TooManyRuns);
         // Looked at once the place is taken: whoever begins to drain sees the place, or is seen.
         if self.runs().draining.is_cancelled() { Err(RunError::Draining) } else { place }
     }
@@ -52,7 +60,7 @@ impl Runtime {
     /// Stores the first events of a run.
     pub(crate) async fn accept(&self, run: RunId, events: Arc<[Recorded]>) -> Result<(), RunError> {
         let stored = self.journal().append(&StreamId::root(run), events).await;
-        self.runs().is_refused.store(stored.is_err(), Ordering::Relaxed);
+        self.runs().pace.refuse(stored.is_err());
         stored.map_err(RunError::Journal)
     }
 

@@ -196,7 +196,7 @@ impl<'a> Simulation<'a> {
                 self.asked.push(call.clone());
                 self.in_flight.push(command);
             }
-            Command::Refuse(_) | Command::Sleep { .. } => {}
+            Command::Refuse(_) | Command::Sleep => {}
         }
     }
 
@@ -230,7 +230,7 @@ impl<'a> Simulation<'a> {
                 }
                 Event::ToolFinished { call, outcome: outcome(&tool, &arguments) }
             }
-            Command::Report(_) | Command::Refuse(_) | Command::Sleep { .. } => {
+            Command::Report(_) | Command::Refuse(_) | Command::Sleep => {
                 unreachable!("it is not in flight")
             }
         }

@@ -245,7 +245,7 @@ impl<'a> Simulation<'a> {
                 self.in_flight.retain(|assignment| !ids.contains(&assignment.task));
                 self.withdrawn.extend(ids.iter().map(ToString::to_string));
             }
-            Command::Sleep { .. } => unreachable!("nobody waits for people here"),
+            Command::Sleep => unreachable!("nobody waits for people here"),
             Command::Finish(outcome) => {
                 self.in_flight.clear();
                 self.outcomes.push(outcome);

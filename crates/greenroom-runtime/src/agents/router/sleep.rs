@@ -1,62 +1,55 @@
 //! How a router puts its run to sleep: everybody who has a task waits for people.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use greenroom_core::journal::Event;
-use greenroom_core::recovery::Nap;
 use greenroom_core::time::Timestamp;
 
 use super::{Router, RouterMessage};
 use crate::actor::Context;
+use crate::run::dozing::DOZE;
 use crate::run::live::LiveRun;
-use crate::run::sleep::{DOZE, Sleeper};
+use crate::run::sleep::Sleeper;
 use crate::team::Team;
 
 impl Router {
-    /// Until when nothing happens but that people answer; `None` when something may.
+    /// Until when nothing happens but that people do something; `None` when something may.
     fn sleeps_until(&self) -> Option<Timestamp> {
-        let door = &self.setup.shared.door;
-        if !door.has_waiting() || !self.journalled.is_quiet() {
+        let (door, machine) = (&self.setup.shared.door, &self.journalled.machine);
+        let may_wait = door.has_waiting() || machine.is_paused();
+        if !may_wait || !self.journalled.is_quiet() {
             return None;
         }
-        self.journalled.machine.may_sleep(|task| {
-            let stream = self.given.get(task)?.stream.as_ref()?;
+        machine.may_sleep(|task| {
+            let (_, stream) = self.given.get(task)?.seated.as_ref()?;
             door.waits_until(stream)
         })
     }
 
     /// Looks again in a while, once everybody waits.
     pub(super) fn doze_soon(&mut self, context: &Context<'_, Self>) {
-        if !self.is_dozing && self.passage.is_none() && self.sleeps_until().is_some() {
-            self.is_dozing = true;
+        if self.dozing.is_awake() && self.sleeps_until().is_some() {
+            self.dozing.begin();
             context.after(DOZE, RouterMessage::Doze);
         }
     }
 
-    /// Stores that the run sleeps, if everybody still waits and nobody is telling the run something.
+    /// Stores that the run sleeps, if everybody still waits.
     pub(super) fn doze(&mut self) {
-        self.is_dozing = false;
-        if let Some(until) = self.sleeps_until()
-            && let Some(passage) = self.setup.shared.door.try_pass()
-        {
-            self.passage = Some(passage);
-            self.journalled.record(Event::RunAsleep { until });
+        let (until, now) = (self.sleeps_until(), self.setup.crew.clock.now());
+        if let Some(event) = self.dozing.doze(until, now, &self.setup.shared.door) {
+            self.record(event);
         }
     }
 
     /// Stops the run, unless something has happened while its sleep was being stored.
     pub(super) fn sleep(&mut self, context: &mut Context<'_, Self>) {
-        let until = self.sleeps_until();
-        let (Some(passage), shared) = (self.passage.take(), &self.setup.shared) else { return };
-        let Some(until) = until.filter(|_| shared.begins_to_close()) else {
-            return self.record(Event::RunAwake { slept: Duration::ZERO });
-        };
-        let crew = &self.setup.crew;
-        let wakes = Team::of(crew).wakes(shared);
-        let sleeper = Sleeper { live: Arc::clone(shared) as Arc<dyn LiveRun>, wakes };
-        let nap = Nap::new(crew.clock.now(), until);
-        crew.runtime.put_to_sleep(nap, sleeper, passage);
-        context.stop();
+        let (crew, shared) = (&self.setup.crew, &self.setup.shared);
+        let live = Arc::clone(shared) as Arc<dyn LiveRun>;
+        let sleeper = Sleeper { live, wakes: Team::of(crew).wakes(shared) };
+        let may_sleep = self.sleeps_until().is_some();
+        match self.dozing.sleep(may_sleep, Some(&crew.runtime), sleeper) {
+            None => context.stop(),
+            Some(event) => self.record(event),
+        }
     }
 }

@@ -147,10 +147,6 @@ impl Blueprint {
         let sleeps = Sleeps {
             runtime: runtime.downgrade(),
             live: Arc::clone(shared) as Arc<dyn LiveRun>,
-            begins: {
-                let shared = Arc::clone(shared);
-                Box::new(move || shared.begins_to_close())
-            },
             wakes: self.wakes(shared, deadline, Arc::clone(&waiting)),
         };
         TurnSetup {

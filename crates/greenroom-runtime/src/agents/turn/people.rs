@@ -158,8 +158,9 @@ impl TurnAgent {
     }
 
     /// When the first open question expires.
-    pub(super) fn first_expiry(&self) -> Option<Timestamp> {
-        self.desk.asked.iter().map(|asked| asked.expires_at).min()
+    pub(super) fn first_expiry(&self) -> Timestamp {
+        let expiries = self.desk.asked.iter().map(|asked| asked.expires_at);
+        expiries.min().unwrap_or(Timestamp::MAX)
     }
 
     /// The time that the task has left of its own deadline; `None` when it has none, or when the deadline

@@ -2,27 +2,22 @@
 //! its run, it puts the run to sleep.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use greenroom_core::journal::Event;
-use greenroom_core::recovery::Nap;
 use greenroom_core::time::Timestamp;
 
 use super::people::{Told, Word};
 use super::{TurnAgent, TurnMessage, Waits};
 use crate::actor::Context;
 use crate::actor::address::Reply;
-use crate::run::door::Passage;
+use crate::run::dozing::{DOZE, Dozing};
 use crate::run::live::LiveRun;
-use crate::run::sleep::{DOZE, Sleeper, Wakes};
+use crate::run::sleep::{Sleeper, Wakes};
 use crate::runtime::WeakRuntime;
 
 /// How a run sleeps that is a single agent.
 pub(crate) struct Sleeps {
     pub(crate) runtime: WeakRuntime,
     pub(crate) live: Arc<dyn LiveRun>,
-    /// Whether the run may be stopped now: nobody else ends it.
-    pub(crate) begins: Box<dyn Fn() -> bool + Send + Sync>,
     pub(crate) wakes: Wakes,
 }
 
@@ -31,11 +26,9 @@ pub(crate) struct Sleeps {
 pub(super) struct Bed {
     /// What others know of it: until when it waits for people.
     told: Option<Timestamp>,
-    is_dozing: bool,
+    dozing: Dozing,
     /// Whether the end of the task is on its way into the journal, because somebody cancelled it.
     pub(super) is_cancelled: bool,
-    /// The run's door, while it is being put to sleep.
-    passage: Option<Passage>,
     pub(super) early: Vec<(Word, Reply<Told>)>,
 }
 
@@ -50,16 +43,15 @@ impl TurnAgent {
         }
     }
 
-    /// Until when nothing happens but that people answer; `None` when something may.
+    /// Until when nothing happens but that people do something; `None` when something may.
     fn sleeps_until(&self) -> Option<Timestamp> {
-        let is_waiting = self.journalled.is_quiet() && self.journalled.machine.may_sleep();
-        is_waiting.then(|| self.first_expiry()).flatten()
+        self.bed.told.filter(|_| self.journalled.is_quiet())
     }
 
     /// Tells the run's door whether the agent waits, before anybody is told that an answer is stored.
     pub(super) fn tell_door(&mut self) {
-        let machine = &self.journalled.machine;
-        let until = machine.may_sleep().then(|| self.first_expiry()).flatten();
+        let is_waiting = self.journalled.machine.is_waiting_for_people();
+        let until = is_waiting.then(|| self.first_expiry());
         if until != self.bed.told {
             self.bed.told = until;
             self.setup.door.waits(&self.setup.stream, until);
@@ -72,40 +64,31 @@ impl TurnAgent {
     /// Looks in a while whether the run may sleep.
     pub(super) fn settle(&mut self, context: &Context<'_, Self>) {
         if matches!(self.setup.waits, Waits::Sleeps(_))
-            && !self.bed.is_dozing
-            && self.bed.passage.is_none()
+            && self.bed.dozing.is_awake()
             && self.sleeps_until().is_some()
         {
-            self.bed.is_dozing = true;
+            self.bed.dozing.begin();
             context.after(DOZE, TurnMessage::Doze);
         }
     }
 
-    /// Stores that the run sleeps, if it still waits and nobody is telling it something.
+    /// Stores that the run sleeps, if it still waits.
     pub(super) fn doze(&mut self) {
-        self.bed.is_dozing = false;
-        if let Some(until) = self.sleeps_until()
-            && let Some(passage) = self.setup.door.try_pass()
-        {
-            self.bed.passage = Some(passage);
-            self.journalled.record(Event::RunAsleep { until });
+        let (until, now) = (self.sleeps_until(), self.setup.clock.now());
+        if let Some(event) = self.bed.dozing.doze(until, now, &self.setup.door) {
+            self.journalled.record(event);
         }
     }
 
     /// Stops the run, unless something has happened while its sleep was being stored.
     pub(super) fn sleep(&mut self, context: &mut Context<'_, Self>) {
-        let Some(passage) = self.bed.passage.take() else { return };
-        let until = self.sleeps_until();
-        if let (Some(until), Waits::Sleeps(sleeps)) = (until, &self.setup.waits)
-            && let Some(runtime) = sleeps.runtime.upgrade()
-            && (sleeps.begins)()
-        {
-            let (live, wakes) = (Arc::clone(&sleeps.live), Arc::clone(&sleeps.wakes));
-            let nap = Nap::new(self.setup.clock.now(), until);
-            runtime.put_to_sleep(nap, Sleeper { live, wakes }, passage);
-            context.stop();
-        } else {
-            self.journalled.record(Event::RunAwake { slept: Duration::ZERO });
+        let may_sleep = self.sleeps_until().is_some();
+        let Waits::Sleeps(Sleeps { runtime, live, wakes }) = &self.setup.waits else { return };
+        let sleeper = Sleeper { live: Arc::clone(live), wakes: Arc::clone(wakes) };
+        if let Some(event) = self.bed.dozing.sleep(may_sleep, runtime.upgrade().as_ref(), sleeper) {
+            self.journalled.record(event);
+            return;
         }
+        context.stop();
     }
 }

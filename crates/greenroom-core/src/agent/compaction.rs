@@ -89,6 +89,7 @@ impl Machine {
             && shortening.step != Step::Asking
         {
             (shortening.attempt, shortening.step) = (attempt, Step::Asking);
+            self.usage.model_calls += 1;
         }
     }
 
@@ -99,6 +100,12 @@ impl Machine {
         attempt: u32,
         result: &Result<ChatReply, ModelError>,
     ) {
+        // An answer that comes again, or too late, is paid for as well.
+        if let Ok(reply) = result
+            && !self.is_done()
+        {
+            self.pay(reply);
+        }
         let Phase::Shortening(shortening) = &mut self.phase else { return };
         if (shortening.turn, shortening.attempt, &shortening.step) != (turn, attempt, &Step::Asking)
         {

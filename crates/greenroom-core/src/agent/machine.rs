@@ -107,13 +107,10 @@ impl Machine {
     /// Folds an event. Events that do not fit the state are ignored, so that a late answer to a call
     /// that is no longer waited for does no harm.
     pub fn apply(&mut self, event: &Event) {
-        if !self.is_done() {
-            // Also what fits nothing else: a second answer to a call that was made again after a crash.
-            self.usage.add(event.spent());
-        }
         match event {
             Event::TaskStarted { input, .. } if self.phase == Phase::New => self.start(input),
             Event::ModelCalled { turn, attempt, delay } if self.may_call(*turn, *attempt) => {
+                self.usage.model_calls += 1;
                 if *attempt == 1 {
                     Arc::make_mut(&mut self.messages).extend(self.inbox.take());
                 }
@@ -122,6 +119,8 @@ impl Machine {
             Event::ModelReplied { turn, reply } if self.is_calling(*turn, None) => {
                 self.fold_reply(*turn, reply);
             }
+            // A second answer to a call that was made again after a crash: it is paid for, and nothing else.
+            Event::ModelReplied { reply, .. } if !self.is_done() => self.pay(reply),
             Event::ModelFailed { turn, attempt, error }
                 if self.is_calling(*turn, Some(*attempt)) =>
             {
@@ -141,10 +140,13 @@ impl Machine {
                     open.call.id == *call && !open.is_started && open.outcome.is_none()
                 };
                 if let Some(open) = self.calls.iter_mut().find(waiting) {
+                    self.usage.tool_calls += 1;
                     open.start(*effect);
                 }
             }
             Event::ToolFinished { call, outcome } => self.fold_outcome(call, outcome),
+            Event::SearchSpent { usage, .. } if !self.is_done() => self.usage.add(*usage),
+            Event::RunClaimed { again, .. } if !self.is_done() => self.usage.add(*again),
             Event::PersonAsked { call, ask, patience, .. } => {
                 self.fold_asked(call, *ask, *patience);
             }
@@ -229,7 +231,13 @@ impl Machine {
             if asked == turn && attempt.is_none_or(|attempt| attempt == tried))
     }
 
+    /// Counts what an answer cost. The call was counted when it began.
+    pub(super) fn pay(&mut self, reply: &ChatReply) {
+        self.usage.add(Usage { model_calls: 0, tool_calls: 0, ..reply.usage });
+    }
+
     fn fold_reply(&mut self, turn: u32, reply: &ChatReply) {
+        self.pay(reply);
         self.n_shortened = 0;
         if reply.tool_calls.is_empty() || !self.offers_tools(turn) {
             return self.fold_answer(turn, reply);

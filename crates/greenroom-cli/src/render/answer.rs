@@ -191,6 +191,7 @@ mod tests {
     use super::*;
     use greenroom_core::brief::Gap;
     use greenroom_core::budget::Limit;
+    use greenroom_core::journal::JournalErrorKind;
     use greenroom_core::report::TaskFailure;
 
     fn outcome() -> Outcome {
@@ -261,6 +262,18 @@ mod tests {
             assert_eq!(failed(kind, Some(Limit::Deadline)), (Exit::Limit, "GR0308"));
         }
         assert_eq!(failure_of(&outcome()), None);
+    }
+
+    #[test]
+    fn a_journal_that_fails_is_named_by_its_own_code() {
+        let failure = TaskFailure {
+            unstored: Some(JournalErrorKind::Full),
+            ..TaskFailure::new(TaskFailureKind::AgentLost, "no room")
+        };
+        let outcome = Outcome::without_answer(Status::Failed, Some(failure));
+        let problem = failure_of(&outcome).expect("it failed");
+        assert_eq!((problem.exit, problem.code), (Exit::Failed, "GR0505"));
+        assert!(problem.help.is_some_and(|help| help.contains("runs resume")));
     }
 
     #[test]

@@ -121,6 +121,16 @@ fn whoever_does_not_own_the_journal_answers_and_keeps_nothing() {
     assert!(world.run(&["runs"]).out.contains("completed"));
 }
 
+/// A store that cannot be looked into is not one without runs, and one that could not be made is.
+#[test]
+fn what_cannot_be_read_is_not_empty() {
+    let world = World::new();
+    world.file("taken", "this is a file");
+    world.run(&["runs", "--store", "taken"]).is_refused(3, "GR0502");
+    world.file("begun/journal/journal.db", "");
+    assert_eq!(world.run(&["runs", "--store", "begun"]).out, "no runs\n");
+}
+
 #[test]
 fn a_fork_is_continued_and_asks_for_nothing_twice() {
     let world = World::new();

@@ -5,25 +5,25 @@
 
 mod parked;
 mod reads;
+mod refusals;
 
 use std::future::Future;
 use std::time::Duration;
 
 use greenroom_core::budget::Budget;
 use greenroom_core::ids::{RunId, StreamId};
-use greenroom_core::journal::{Event, Journal, JournalErrorKind, MemoryJournal, Runs};
+use greenroom_core::journal::{Event, Journal, MemoryJournal, Runs};
 use greenroom_core::message::{Message, ToolCall};
 use greenroom_core::model::ChatReply;
 use greenroom_core::recovery::RecoverySpec;
 use greenroom_core::report::{Status, TaskFailureKind};
 use greenroom_core::time::Timestamp;
 use greenroom_core::tool::EffectClass;
-use greenroom_runtime::{Agent, AgentOutcome, HealthState, Run, Runtime, SystemClock};
+use greenroom_runtime::{Agent, AgentOutcome, Run, Runtime, SystemClock};
 use greenroom_testkit::{MortalJournal, ScriptedModel, ScriptedReply, ScriptedTool};
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::persistence::{Mood, MoodyJournal};
 use crate::support::busy;
 
 /// Runs one process. What `life` leaves behind dies with it.
@@ -205,37 +205,6 @@ fn calls_that_are_made_again_count_each_time() {
         panic!("{events:?}")
     };
     assert_eq!((failure.usage.model_calls, failure.usage.tool_calls), (4, 2));
-}
-
-/// Whoever waits for a run whose journal takes nothing any more is told why. The run is not over, and goes on once
-/// there is room.
-#[test]
-fn a_run_that_its_journal_fails_is_not_over_and_goes_on_later() {
-    let journal = MoodyJournal::default();
-    let model = ScriptedModel::answering(|request| match n_replies(&request.messages) {
-        0 => ScriptedReply::calls([call("look", 1)]),
-        _ => ScriptedReply::text("done"),
-    });
-    let (model, calls) = (model.clone().latency(Duration::from_secs(1)), model.calls());
-    process(async {
-        let runtime = runtime(journal.clone(), 1, 0).await;
-        let clerk = clerk(&runtime, &model, Budget::default());
-        let run = clerk.start("look").await.expect("accepted");
-        tokio::time::sleep(Duration::from_millis(1_500)).await;
-        journal.set(Mood::Refusing);
-        let failure = run.outcome().await.expect_err("nothing is stored");
-        assert_eq!(failure.kind, TaskFailureKind::AgentLost, "{failure}");
-        assert_eq!(failure.unstored, Some(JournalErrorKind::Full));
-        assert_eq!(runtime.health().state, HealthState::Failing);
-        // There is room again, and the same process goes on.
-        journal.set(Mood::Prompt);
-        assert_eq!(recover(&runtime).await, [run.id()]);
-        let report = attached(&clerk, run.id()).await.outcome().await.expect("an answer");
-        assert_eq!(report.text, "done");
-        runtime.shutdown().await;
-    });
-    let n_calls = calls.n_begun();
-    assert!(n_calls > 2, "the reply that was not stored is asked for again: {n_calls}");
 }
 
 /// RT11: the death of the process does not lengthen the wait before a retry, nor shorten it.

@@ -289,6 +289,27 @@ async fn subsystems_start_side_by_side_and_a_failing_one_is_named() {
     end(runtime).await;
 }
 
+/// What a search had to do without is shown to those who watch.
+#[tokio::test(start_paused = true)]
+async fn a_task_for_sources_of_which_some_are_there_says_which_are_not() {
+    let runtime = runtime().await;
+    let plan = r#"{"tasks":[{"id":"t1","to":"retrieval","question":"a mailbox"}]}"#;
+    let model = ScriptedModel::answering(move |_| ChatReply::text(plan));
+    let broken = ScriptedRetriever::new("broken").failing(RetrieveErrorKind::Unavailable);
+    let team = runtime.team().model(model).source(docs()).source(broken).start().await;
+    let mut run = team.expect("it starts").ask("Why?").await.expect("accepted");
+    let mut told = Vec::new();
+    while let Some(event) = run.next_event().await {
+        match event {
+            RunEvent::Step { agent, step } if agent.as_str() == "retrieval" => told.push(step),
+            _ => {}
+        }
+    }
+    assert!(matches!(&told[..], [step] if step.starts_with("without source broken")), "{told:?}");
+    assert_eq!(run.outcome().await.passages.len(), 1);
+    end(runtime).await;
+}
+
 /// A search that could not be made is not one that found nothing.
 #[tokio::test(start_paused = true)]
 async fn a_task_for_sources_that_cannot_be_asked_fails_and_says_why() {

@@ -147,11 +147,15 @@ impl Router {
                 (Some(Member::Retrieval(agent)), Work::Brief(brief)) => {
                     let text = brief_question(&brief).to_owned();
                     let query = Query { text, top_k: self.setup.shared.top_k };
-                    let (agent, account) = (agent.clone(), Arc::clone(&self.setup.shared.account));
+                    let (agent, shared) = (agent.clone(), Arc::clone(&self.setup.shared));
                     let build = |reply| RetrievalMessage::Search(Search { query, reply });
                     Box::pin(async move {
-                        let (result, costs) = found(agent.ask(deadline, build).await);
-                        account.charge(agent.id(), &costs);
+                        let answer = agent.ask(deadline, build).await;
+                        let (result, costs) = found(answer, |error| {
+                            let (agent, step) = (agent.id().clone(), format!("without {error}"));
+                            shared.emit(|| RunEvent::Step { agent, step });
+                        });
+                        shared.account.charge(agent.id(), &costs);
                         (result, costs)
                     })
                 }

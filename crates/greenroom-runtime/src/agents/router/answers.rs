@@ -4,7 +4,7 @@ use greenroom_core::brief::Brief;
 use greenroom_core::budget::Usage;
 use greenroom_core::message::ToolOutcome;
 use greenroom_core::report::{Report, TaskFailure, TaskFailureKind};
-use greenroom_core::retriever::{RetrieveErrorKind, SearchCost};
+use greenroom_core::retriever::{RetrieveError, RetrieveErrorKind, SearchCost};
 use greenroom_core::router::Work;
 use greenroom_core::supervision::{AdminError, Done};
 use greenroom_core::tool::ToolErrorKind;
@@ -74,14 +74,16 @@ pub(super) fn unsuited(to: &str, work: &Work) -> TaskFailure {
 }
 
 /// What a search alone found, and what it cost: the best passage stands for the text. Sources that could not
-/// be asked are a failure when the others have nothing.
+/// be asked are a failure when the others have nothing, and told of in any case.
 pub(super) fn found(
     answer: Result<Found, AskError>,
+    tell: impl FnMut(&RetrieveError),
 ) -> (Result<Report, TaskFailure>, Vec<SearchCost>) {
     let Found { passages, errors, costs } = match answer {
         Ok(found) => found,
         Err(error) => return (Err(unanswered(&error)), Vec::new()),
     };
+    errors.iter().for_each(tell);
     let mut usage = Usage::default();
     costs.iter().for_each(|cost| usage.add(cost.usage));
     if passages.is_empty() && !errors.is_empty() {

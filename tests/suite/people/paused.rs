@@ -188,6 +188,43 @@ fn a_team_that_is_paused_sleeps_on_in_the_next_process() {
     assert_eq!(told, ["t1", "t2"], "those who are at work, and not their router");
 }
 
+/// Only the root stream says that it is paused: its agents learn it when they begin again, in any process.
+#[test]
+fn a_team_that_is_paused_while_it_sleeps_begins_nothing_when_it_wakes() {
+    for n_processes in [1, 2] {
+        let world = World::new(&[]);
+        let (id, asked) = process(async {
+            let runtime = runtime(world.journal.clone(), 1, 0).await;
+            let run = team(&world, &runtime).await.submit(goal()).await.expect("accepted");
+            let asked = pending(&runtime, run.id()).await.remove(0);
+            asleep(&run).await;
+            assert_eq!(runtime.pause(run.id()).await, Ok(()));
+            if n_processes == 1 {
+                assert_eq!(runtime.approve(&asked, "ann").await, Ok(()));
+                sleep(HOUR).await;
+                assert_eq!((world.n_paid(), run.asleep_until().is_some()), (0, true));
+            }
+            (run.id(), asked)
+        });
+        process(async {
+            let runtime = runtime(world.journal.clone(), 2, 40_000).await;
+            let team = team(&world, &runtime).await;
+            if n_processes == 2 {
+                assert_eq!(runtime.approve(&asked, "ann").await, Ok(()));
+            }
+            recover(&runtime).await;
+            sleep(HOUR).await;
+            let run = team.attach(id).await.expect("memory answers").expect("it is known");
+            assert_eq!((world.n_paid(), run.asleep_until().is_some()), (0, true));
+            assert_eq!(runtime.resume(id).await, Ok(()));
+            let outcome = run.outcome().await;
+            assert!(outcome.answer.contains("done 1, 1"), "{}", outcome.answer);
+            runtime.shutdown().await;
+        });
+        assert_eq!((world.n_paid(), unfinished(&world.journal)), (1, vec![]));
+    }
+}
+
 /// Nobody sleeps without an alarm, and nothing comes of it but another look.
 #[test]
 fn a_paused_run_is_looked_at_once_a_day() {

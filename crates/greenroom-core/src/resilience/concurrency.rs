@@ -121,6 +121,7 @@ impl Concurrency {
         if self.spec.rule != ConcurrencyRule::Fixed && !is_old {
             self.set((self.limit * BACKOFF).floor());
             self.shrunk_at = Some(now);
+            self.n_rounds = self.n_rounds.map(|_| 0.0);
         }
     }
 
@@ -249,6 +250,25 @@ mod tests {
         }
         assert!(rounds[7] >= 44 && rounds[7] <= 46, "by one in a round: {rounds:?}");
         assert!(rounds[11] >= rounds[7] + 15, "and faster when nothing happens: {rounds:?}");
+    }
+
+    #[test]
+    fn ac02_each_refusal_makes_the_limit_felt_for_anew() {
+        let mut limit = Concurrency::new(ConcurrencySpec { start: 10, max: 1000, ..AIMD });
+        let rounds = |limit: &mut Concurrency, n_rounds| {
+            for _ in 0..n_rounds {
+                for _ in 0..limit.limit() {
+                    limit.shown(ms(10), limit.limit());
+                }
+            }
+            limit.limit()
+        };
+        limit.overran();
+        let before = rounds(&mut limit, 16);
+        limit.refused(ms(1), ms(1));
+        let after = limit.limit();
+        assert!(before > 30 && after < before, "{before} and {after}");
+        assert!(rounds(&mut limit, 4) <= after + 4, "by one in a round, and not by more");
     }
 
     #[test]

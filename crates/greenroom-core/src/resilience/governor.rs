@@ -28,13 +28,14 @@
 //!
 //! One 503 may be an accident, and only lowers the limit. Three without an answer in between, and a tenth of
 //! the calls under way, are what a provider says that has too much to do, and hold the account back as a
-//! 429 does.
+//! 429 does. The breaker hears of a 503 only once it is known that nothing was answered beside it: see
+//! [`doubts`].
 
 use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
-use super::breaker::{Breaker, CallResult, Pass, State, Transition};
+use super::breaker::{CallResult, Pass, State, Transition};
 use super::budget::{Paid, RetryBudget};
 use super::concurrency::Concurrency;
 use super::rate::{RateLimits, Reserved};
@@ -42,12 +43,14 @@ use super::throttle::Throttle;
 use crate::model::{ModelError, ModelErrorKind, RateLimitHints};
 use crate::random::SplitMix64;
 
+mod doubts;
 mod gate;
 mod protocol;
 pub mod queue;
 
 pub use protocol::{Ask, CallEnd, GovernorSpec, ModelKey, Refusal, Refused, Status, Ticket};
 
+use doubts::Judge;
 use gate::Gate;
 use queue::{Queue, Waiting};
 
@@ -58,6 +61,15 @@ struct InFlight {
     paid: Option<Paid>,
     sent_at: Duration,
     first_content: Option<Duration>,
+}
+
+#[derive(Debug)]
+struct Model {
+    name: String,
+    judge: Option<Judge>,
+    /// What the provider tells with its replies. It holds for the account, and what is told with those of another
+    /// model does not take its place.
+    limits: RateLimits,
 }
 
 impl fmt::Debug for InFlight {
@@ -76,7 +88,7 @@ pub struct Governor {
     retries: Option<RetryBudget>,
     throttle: Throttle,
     chance: SplitMix64,
-    models: Vec<(String, Option<Breaker>)>,
+    models: Vec<Model>,
     queue: Queue,
     in_flight: HashMap<Ticket, InFlight>,
     n_tickets: u64,
@@ -108,9 +120,10 @@ impl Governor {
     /// The key of a model, which has a breaker of its own. Meant for the models that an application
     /// configures: each name that was ever asked for is kept.
     pub fn model(&mut self, name: &str) -> ModelKey {
-        let known = self.models.iter().position(|(known, _)| known == name);
+        let known = self.models.iter().position(|known| known.name == name);
         ModelKey(known.unwrap_or_else(|| {
-            self.models.push((name.to_owned(), self.spec.breaker.map(Breaker::new)));
+            let (judge, limits) = (self.spec.breaker.map(Judge::new), RateLimits::default());
+            self.models.push(Model { name: name.to_owned(), judge, limits });
             self.models.len() - 1
         }))
     }
@@ -148,8 +161,9 @@ impl Governor {
             return None;
         }
         let opens_at = self.gate.opens_at(self.queue.len()).max(now);
-        let wait = self.limits.wait(next.ask.tokens, opens_at);
-        Some(opens_at.saturating_add(wait))
+        let limits = self.models.iter().map(|model| &model.limits).chain([&self.limits]);
+        let wait = limits.map(|limits| limits.wait(next.ask.tokens, opens_at)).max();
+        Some(opens_at.saturating_add(wait.unwrap_or_default()))
     }
 
     /// The call that waits longest, whose caller is to keep the time for all.
@@ -174,12 +188,18 @@ impl Governor {
             call.first_content = Some(took);
             self.concurrency.shown(took, n_in_flight);
             self.gate.passed();
+            let model = call.ask.model;
+            if let Some(judge) = self.judge(model) {
+                judge.answered(now);
+            }
         }
     }
 
-    /// What the provider tells of its limits.
-    pub fn learn(&mut self, hints: &RateLimitHints, now: Duration) {
-        self.limits.learn(hints, now);
+    /// What the provider tells of the account's limits with a reply of a model.
+    pub fn learn(&mut self, model: ModelKey, hints: &RateLimitHints, now: Duration) {
+        if let Some(model) = self.models.get_mut(model.0) {
+            model.limits.learn(hints, now);
+        }
     }
 
     /// A call has ended. Tells when that changed the state of its model's breaker. When a refusal holds
@@ -207,19 +227,29 @@ impl Governor {
             CallEnd::Failed(error) => CallResult::of(error),
             CallEnd::Cancelled | CallEnd::NotSent => CallResult::Ignored,
         };
+        self.each_limit(|limits| match end {
+            CallEnd::NotSent => limits.cancel(call.reserved, now),
+            _ => limits.settle(call.reserved, tokens, now),
+        });
         if end == CallEnd::NotSent {
-            self.limits.cancel(call.reserved, now);
             self.not_made(call.paid);
-        } else {
-            self.limits.settle(call.reserved, tokens, now);
         }
         if !is_overload(end) {
             self.throttle.accepted(now);
         }
         let took = call.first_content.unwrap_or_else(|| now.saturating_sub(call.sent_at));
-        let breaker =
-            self.models.get_mut(call.ask.model.0).and_then(|(_, breaker)| breaker.as_mut());
-        breaker?.finish(call.pass?, result, took, now)
+        let model = call.ask.model;
+        let (judge, pass) = (self.models.get_mut(model.0)?.judge.as_mut()?, call.pass?);
+        let may_be_full = self.spec.holds_on_bursts
+            && matches!(end, CallEnd::Failed(error) if error.kind == ModelErrorKind::Unavailable);
+        let changed = if may_be_full {
+            judge.refused(pass, took, now);
+            None
+        } else {
+            judge.finish(pass, result, took, now)
+        };
+        let same = self.in_flight.values().filter(|other| other.ask.model == model);
+        judge.settle(|| same.map(|other| other.sent_at).min(), now).or(changed)
     }
 
     /// The waiting calls that cannot wait until the account is not held back any more.
@@ -253,7 +283,7 @@ impl Governor {
     /// The state of a model's breaker, when it has one.
     #[must_use]
     pub fn breaker_state(&self, model: ModelKey) -> Option<State> {
-        self.models.get(model.0)?.1.as_ref().map(Breaker::state)
+        self.models.get(model.0)?.judge.as_ref().map(|judge| judge.breaker.state())
     }
 
     fn check(&mut self, ask: &Ask, now: Duration) -> Result<Option<Paid>, Refused> {
@@ -261,8 +291,8 @@ impl Governor {
         if ask.give_up_at <= now {
             return refuse(Refusal::TooLate, None);
         }
-        let breaker = self.models.get(ask.model.0).and_then(|(_, breaker)| breaker.as_ref());
-        if let Some(open) = breaker.and_then(|breaker| breaker.refusal(now)) {
+        let judge = self.judge(ask.model);
+        if let Some(open) = judge.and_then(|judge| judge.breaker.refusal(now)) {
             return refuse(Refusal::BreakerOpen, open.retry_after);
         }
         if self.spec.is_throttled && !self.throttle.admit(self.chance.unit(), now) {
@@ -291,8 +321,8 @@ impl Governor {
             self.not_made(paid);
             return Err(Refused { why: Refusal::TooLate, retry_after: None });
         }
-        let breaker = self.models.get_mut(ask.model.0).and_then(|(_, breaker)| breaker.as_mut());
-        let pass = match breaker.map(|breaker| breaker.admit(now)).transpose() {
+        let judge = self.judge(ask.model);
+        let pass = match judge.map(|judge| judge.breaker.admit(now)).transpose() {
             Ok(pass) => pass,
             Err(open) => {
                 self.not_made(paid);
@@ -300,10 +330,21 @@ impl Governor {
             }
         };
         self.gate.pass(self.queue.len(), now);
-        let reserved = self.limits.reserve(ask.tokens, now);
+        let mut reserved = Reserved::default();
+        self.each_limit(|limits| reserved = limits.reserve(ask.tokens, now));
         let call = InFlight { ask, reserved, pass, paid, sent_at: now, first_content: None };
         self.in_flight.insert(ticket, call);
         Ok(())
+    }
+
+    fn judge(&mut self, model: ModelKey) -> Option<&mut Judge> {
+        self.models.get_mut(model.0)?.judge.as_mut()
+    }
+
+    /// Changes our own limits, and all that the provider has told of.
+    fn each_limit(&mut self, change: impl FnMut(&mut RateLimits)) {
+        let theirs = self.models.iter_mut().map(|model| &mut model.limits);
+        theirs.chain([&mut self.limits]).for_each(change);
     }
 
     fn replied(&mut self, call: &InFlight) {

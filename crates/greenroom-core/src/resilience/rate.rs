@@ -138,7 +138,7 @@ impl Limit {
 }
 
 /// What a call that is under way has reserved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[must_use = "a reservation that is never settled lowers the limit for as long as it takes to fill"]
 pub struct Reserved {
     tokens: u64,

@@ -15,6 +15,7 @@ use futures_util::{Stream, StreamExt as _, stream};
 use greenroom_core::budget::Price;
 use greenroom_core::model::{
     Caller, ChatEvent, ChatModel, ChatRequest, ChatStream, ModelError, ModelErrorKind,
+    RateLimitHints,
 };
 use greenroom_core::resilience::governor::{
     Ask, CallEnd, Governor as Machine, ModelKey, Refusal, Refused, Status, Ticket,
@@ -117,7 +118,7 @@ impl Shared {
 
     /// Waits for a call's turn.
     async fn enter(self: &Arc<Self>, ask: Ask) -> Result<Place, Refused> {
-        let give_up_at = ask.give_up_at;
+        let (give_up_at, model) = (ask.give_up_at, ask.model);
         let notify = Arc::new(Notify::new());
         let ticket = {
             let (mut state, now) = (self.state(), self.clock.elapsed());
@@ -126,7 +127,7 @@ impl Shared {
             state.pump(now);
             ticket
         };
-        let place = Place { shared: Arc::clone(self), ticket, is_made: false };
+        let place = Place { shared: Arc::clone(self), ticket, model, is_made: false };
         loop {
             let now = self.clock.elapsed();
             // The lock is let go before the place is, which takes it.
@@ -182,6 +183,7 @@ impl State {
 pub(super) struct Place {
     shared: Arc<Shared>,
     ticket: Ticket,
+    model: ModelKey,
     is_made: bool,
 }
 
@@ -189,6 +191,11 @@ impl Place {
     fn made(mut self) -> Self {
         self.is_made = true;
         self
+    }
+
+    /// What the provider tells of the model's limits.
+    pub(super) fn learn(&self, limits: &RateLimitHints) {
+        self.shared.state().machine.learn(self.model, limits, self.shared.clock.elapsed());
     }
 
     pub(super) fn shown(&self) {
@@ -278,10 +285,7 @@ impl<M: ChatModel> Stream for Call<M> {
         let event = ready!(inner.as_mut().poll_next(context));
         let event = event.unwrap_or_else(|| Err(broken_off(&*call.model)));
         match &event {
-            Ok(ChatEvent::Meta(meta)) => {
-                let shared = &call.place.shared;
-                shared.state().machine.learn(&meta.limits, shared.clock.elapsed());
-            }
+            Ok(ChatEvent::Meta(meta)) => call.place.learn(&meta.limits),
             Ok(ChatEvent::Finished(reply)) => {
                 call.show();
                 call.inner = None;

@@ -30,7 +30,8 @@ pub struct GovernorSpec {
     /// Whether calls are refused at home when the provider refuses most. Default no: the breaker and the
     /// concurrency limit do enough for most accounts.
     pub is_throttled: bool,
-    /// Whether a burst of 503 holds the account back as a 429 does. Default yes.
+    /// Whether 503 may say that there is too much to do: a burst holds the account back as a 429 does, and the
+    /// breaker hears only of those beside which nothing is answered. Default yes.
     pub holds_on_bursts: bool,
     /// Over how long calls are spread after the account was held back. Default 2 s.
     pub spread: Duration,

@@ -345,6 +345,63 @@ fn cb12_each_model_has_a_breaker_and_waiting_calls_feel_it() {
     assert_eq!(made(&mut governor, at(0)), [fine]);
 }
 
+/// Calls that are under way together, with a breaker that opens after two failures.
+fn together(n_calls: u32) -> (Governor, Vec<Ticket>) {
+    let breaker = BreakerSpec { calls_min: 2, ..BreakerSpec::default() };
+    let spec = GovernorSpec { breaker: Some(breaker), holds_on_bursts: true, ..plain(n_calls) };
+    let mut governor = governor(spec);
+    let tickets = (0..n_calls).map(|_| go(&mut governor, at(0))).collect();
+    (governor, tickets)
+}
+
+/// These calls are refused with 503, and tell what becomes of the breaker.
+fn refused(governor: &mut Governor, tickets: &[Ticket], now: Duration) -> Option<State> {
+    let full = error(ModelErrorKind::Unavailable);
+    let end = CallEnd::Failed(&full);
+    tickets
+        .iter()
+        .fold(None, |_, ticket| governor.finish(*ticket, end, now).map(|change| change.to))
+}
+
+#[test]
+fn cb12_what_is_refused_beside_an_answer_is_no_failure() {
+    for is_shown in [true, false] {
+        let (mut governor, tickets) = together(20);
+        let (taken, too_many) = tickets.split_at(5);
+        assert_eq!(refused(&mut governor, too_many, ms(10)), None);
+        match is_shown {
+            true => governor.shown(taken[0], at(1)),
+            false => assert_eq!(governor.finish(taken[0], REPLIED, at(1)), None),
+        }
+        // Nothing is left over that would count when another one fails.
+        for ticket in &taken[1..4] {
+            assert_eq!(governor.finish(*ticket, REPLIED, at(2)), None);
+        }
+        let timeout = error(ModelErrorKind::Timeout);
+        assert_eq!(governor.finish(taken[4], CallEnd::Failed(&timeout), at(3)), None);
+        assert_eq!(governor.breaker_state(ModelKey(0)), Some(State::Closed));
+    }
+}
+
+#[test]
+fn cb12_what_is_refused_while_nothing_is_answered_is_a_failure() {
+    // All of them are: as soon as nobody is left who could say otherwise.
+    let (mut governor, tickets) = together(20);
+    assert_eq!(refused(&mut governor, &tickets[..19], ms(10)), None);
+    assert_eq!(refused(&mut governor, &tickets[19..], ms(10)), Some(State::Open));
+    // What is sent later does not speak for what was refused before.
+    let (mut governor, tickets) = together(3);
+    assert_eq!(refused(&mut governor, &tickets[..2], ms(10)), None);
+    go(&mut governor, at(2));
+    let other = error(ModelErrorKind::Auth);
+    let change = governor.finish(tickets[2], CallEnd::Failed(&other), at(2));
+    assert_eq!(change.map(|change| change.to), Some(State::Open));
+    // One that hangs speaks for them no longer than the breaker looks back.
+    let (mut governor, tickets) = together(4);
+    assert_eq!(refused(&mut governor, &tickets[..2], ms(10)), None);
+    assert_eq!(refused(&mut governor, &tickets[2..3], at(31)), Some(State::Open));
+}
+
 #[test]
 fn rl01_calls_wait_for_tokens_and_hints_are_heeded() {
     let tokens = Some(RateSpec::per_minute(600));
@@ -355,9 +412,25 @@ fn rl01_calls_wait_for_tokens_and_hints_are_heeded() {
     let waits = governor.ask(ask(1, 0), at(0)).expect("taken");
     assert_eq!(governor.wake_at(at(0)), Some(at(10)));
     let requests = LimitHint { limit: Some(60), remaining: Some(0), reset: None };
-    governor.learn(&RateLimitHints { requests, ..RateLimitHints::default() }, at(10));
+    governor.learn(ModelKey(0), &RateLimitHints { requests, ..RateLimitHints::default() }, at(10));
     assert_eq!(governor.wake_at(at(10)), Some(at(11)));
     assert_eq!(made(&mut governor, at(11)), [waits]);
+}
+
+#[test]
+fn rl02_what_is_told_with_one_model_is_not_forgotten_for_what_is_told_with_another() {
+    let mut governor = governor(plain(9));
+    let other = governor.model("other");
+    let told = |limit, remaining| {
+        let requests =
+            LimitHint { limit: Some(limit), remaining: Some(remaining), reset: Some(at(20)) };
+        RateLimitHints { requests, ..RateLimitHints::default() }
+    };
+    governor.learn(ModelKey(0), &told(1, 0), at(0));
+    governor.learn(other, &told(6_000, 5_999), at(0));
+    let waits = governor.ask(ask(1, 0), at(0)).expect("taken");
+    assert_eq!((made(&mut governor, at(0)), governor.wake_at(at(0))), (vec![], Some(at(20))));
+    assert_eq!(made(&mut governor, at(20)), [waits]);
 }
 
 #[test]

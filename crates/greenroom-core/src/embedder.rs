@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::BoxFuture;
 use crate::budget::{Price, Usage};
-use crate::model::ModelError;
+use crate::model::{ModelError, RateLimitHints};
 
 /// A model that turns texts into vectors.
 ///
@@ -30,7 +30,25 @@ pub trait Embedder: Send + Sync + 'static {
     ///
     /// [`ModelError`], for all texts together.
     fn embed(&self, texts: Arc<[String]>) -> BoxFuture<'static, Result<Embeddings, ModelError>>;
+
+    /// The same, and tells what each response says of the limits of its account, also one that is an error.
+    /// An embedder without an account has nothing to tell, which is what this does unless it is written anew.
+    ///
+    /// # Errors
+    ///
+    /// As [`embed`](Self::embed).
+    fn embed_telling(
+        &self,
+        texts: Arc<[String]>,
+        tell: TellLimits,
+    ) -> BoxFuture<'static, Result<Embeddings, ModelError>> {
+        drop(tell);
+        self.embed(texts)
+    }
 }
+
+/// Hears what a provider says of the limits of an account. It must not block.
+pub type TellLimits = Arc<dyn Fn(&RateLimitHints) + Send + Sync>;
 
 const _: fn(&dyn Embedder) = |_| {};
 
@@ -45,6 +63,14 @@ impl<E: Embedder + ?Sized> Embedder for Arc<E> {
 
     fn embed(&self, texts: Arc<[String]>) -> BoxFuture<'static, Result<Embeddings, ModelError>> {
         (**self).embed(texts)
+    }
+
+    fn embed_telling(
+        &self,
+        texts: Arc<[String]>,
+        tell: TellLimits,
+    ) -> BoxFuture<'static, Result<Embeddings, ModelError>> {
+        (**self).embed_telling(texts, tell)
     }
 }
 

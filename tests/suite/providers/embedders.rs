@@ -161,6 +161,27 @@ async fn models_and_embedders_of_one_account_are_held_back_together() {
 }
 
 #[tokio::test]
+async fn limits_that_are_told_with_vectors_or_their_refusal_are_kept() {
+    let vectors = Answer::vectors([vec![1.0]]);
+    for (answer, n_requests) in [(vectors, 1), (Answer::refusal(503, "", "busy"), 2)] {
+        let limits = [("limit", "1"), ("remaining", "0"), ("reset", "20s")];
+        let answer = limits.into_iter().fold(answer, |answer, (what, value)| {
+            answer.header(format!("x-ratelimit-{what}-requests"), value)
+        });
+        for name in EMBEDDERS {
+            let world = World::ruled(FaultRule::provider("m", answer.clone()));
+            embed(&world, name, &["a"]).await.expect("vectors");
+            assert_eq!(world.n_requests(), n_requests, "{name}");
+            embed(&world, name, &["a"]).await.expect("vectors");
+            assert_eq!(world.n_requests(), n_requests + 1, "{name}");
+            let waited = world.clock.elapsed();
+            let wanted = 20 * SECOND * u32::try_from(n_requests).expect("a few");
+            assert!((wanted..wanted + SECOND).contains(&waited), "{name}: {waited:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn shorter_vectors_are_asked_for_by_name_and_anything_else_is_refused() {
     for name in EMBEDDERS {
         let world = World::new(ProviderServer::builder());

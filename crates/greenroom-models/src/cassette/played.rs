@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt as _, stream};
 use greenroom_core::BoxFuture;
 use greenroom_core::budget::Price;
-use greenroom_core::embedder::{Embedder, Embeddings};
+use greenroom_core::embedder::{Embedder, Embeddings, TellLimits};
 use greenroom_core::model::{ChatModel, ChatRequest, ChatStream, ModelError, ModelErrorKind};
 
 use super::Cassette;
@@ -108,6 +108,14 @@ impl Embedder for TapedEmbedder {
     }
 
     fn embed(&self, texts: Arc<[String]>) -> BoxFuture<'static, Result<Embeddings, ModelError>> {
+        self.embed_telling(texts, Arc::new(|_| {}))
+    }
+
+    fn embed_telling(
+        &self,
+        texts: Arc<[String]>,
+        tell: TellLimits,
+    ) -> BoxFuture<'static, Result<Embeddings, ModelError>> {
         let (cassette, name) = (self.cassette.clone(), self.name.to_string());
         let embedder = self.embedder.clone().filter(|_| cassette.is_recording());
         Box::pin(async move {
@@ -121,7 +129,7 @@ impl Embedder for TapedEmbedder {
             match (cassette.find(&asked), embedder) {
                 (Ok(Line::Embed { outcome, .. }), _) => outcome.outcome(),
                 (_, Some(embedder)) => {
-                    let made = embedder.embed(texts).await;
+                    let made = embedder.embed_telling(texts, tell).await;
                     let outcome = Embedded::of(&made);
                     cassette.record(Line::Embed { model: name, request, outcome })?;
                     made

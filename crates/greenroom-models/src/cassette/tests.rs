@@ -1,6 +1,7 @@
 //! Recording from scripted models, and replaying without them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::{FutureExt as _, StreamExt as _};
 use greenroom_core::budget::Price;
@@ -216,9 +217,16 @@ async fn vectors_are_recorded_too() {
     let price = Price::default();
     let priced = tapes.open(CassetteMode::Record).embedder(HashedEmbedder::new("h").price(price));
     assert_eq!(priced.price(), Some(price));
-    let embedder = providers.embedder("ollama:e").expect("an embedder");
+    let embedder = Arc::new(providers.embedder("ollama:e").expect("an embedder"));
     let texts: Arc<[String]> = ["a".to_owned(), "b".to_owned()].into();
-    let made = tapes.open(CassetteMode::Record).embedder(embedder).embed(Arc::clone(&texts)).await;
+    let n_told = Arc::new(AtomicUsize::new(0));
+    let told = Arc::clone(&n_told);
+    let tell = Arc::new(move |_: &_| {
+        told.fetch_add(1, Ordering::Relaxed);
+    });
+    let taped = tapes.open(CassetteMode::Record).embedder(embedder);
+    let made = taped.embed_telling(Arc::clone(&texts), tell).await;
+    assert_eq!(n_told.load(Ordering::Relaxed), 1, "the limits of the account pass through");
     let player = tapes.open(CassetteMode::Replay).embedding_player("ollama:e");
     assert_eq!(player.embed(texts).await, made);
     assert!(player.embed(Arc::from(["c".to_owned()])).await.is_err());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use greenroom_core::BoxFuture;
 use greenroom_core::budget::Price;
-use greenroom_core::embedder::{Embedder, Embeddings};
+use greenroom_core::embedder::{Embedder, Embeddings, TellLimits};
 use greenroom_core::model::{ModelError, ModelErrorKind};
 
 use super::exchange::Endpoint;
@@ -80,11 +80,19 @@ impl Embedder for HttpEmbedder {
     }
 
     fn embed(&self, texts: Arc<[String]>) -> BoxFuture<'static, Result<Embeddings, ModelError>> {
+        self.embed_telling(texts, Arc::new(|_| {}))
+    }
+
+    fn embed_telling(
+        &self,
+        texts: Arc<[String]>,
+        tell: TellLimits,
+    ) -> BoxFuture<'static, Result<Embeddings, ModelError>> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
             let mut all = Embeddings::default();
             for texts in requests(&texts) {
-                let some = inner.embed(texts).await?;
+                let some = inner.embed(texts, &tell).await?;
                 let len = |vectors: &[Vec<f32>]| vectors.first().map(Vec::len);
                 if len(&all.vectors).is_some_and(|known| Some(known) != len(&some.vectors)) {
                     let message = "the vectors of two requests differ in length";
@@ -99,9 +107,17 @@ impl Embedder for HttpEmbedder {
 }
 
 impl Inner {
-    async fn embed(&self, texts: &[String]) -> Result<Embeddings, ModelError> {
+    async fn embed(&self, texts: &[String], tell: &TellLimits) -> Result<Embeddings, ModelError> {
         let body = self.wire.encode(&self.model, texts, self.dimensions).to_string().into_bytes();
-        let accepted = self.endpoint.send(body, None).await.map_err(|(_, error)| error)?;
+        let sent = self.endpoint.send(body, None).await;
+        let meta = match &sent {
+            Ok(accepted) => Some(&accepted.meta),
+            Err((meta, _)) => meta.as_ref(),
+        };
+        if let Some(meta) = meta {
+            tell(&meta.limits);
+        }
+        let accepted = sent.map_err(|(_, error)| error)?;
         let body = self.endpoint.body(accepted.response, BODY_LEN_MAX).await?;
         let decoded = self.wire.decode(&self.endpoint.name, texts, &body);
         let mut found = decoded

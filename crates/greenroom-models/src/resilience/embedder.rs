@@ -8,7 +8,7 @@ use futures_util::future::{Either, select};
 use greenroom_core::BoxFuture;
 use greenroom_core::budget::Price;
 use greenroom_core::embedder::{Embedder, Embeddings};
-use greenroom_core::model::{ModelError, ModelErrorKind};
+use greenroom_core::model::{ModelError, ModelErrorKind, RateLimitHints};
 use greenroom_core::resilience::RetrySpec;
 use greenroom_core::resilience::governor::CallEnd;
 
@@ -109,9 +109,11 @@ impl<E: Embedder> Shared<E> {
         let n_bytes: usize = texts.iter().map(String::len).sum();
         let tokens = n_bytes.div_ceil(4) as u64;
         let left = until.saturating_sub(clock.elapsed());
-        let place = self.governor.enter(name, tokens, attempt > 1, left).await?;
+        let place = Arc::new(self.governor.enter(name, tokens, attempt > 1, left).await?);
         let give_up_at = clock.elapsed().saturating_add(self.spec.each).min(until);
-        let request = self.embedder.embed(Arc::clone(texts));
+        let told = Arc::clone(&place);
+        let tell = Arc::new(move |limits: &RateLimitHints| told.learn(limits));
+        let request = self.embedder.embed_telling(Arc::clone(texts), tell);
         let outcome = match select(request, sleep_until(&clock, give_up_at)).await {
             Either::Left((outcome, _)) => outcome,
             Either::Right(_) => {

@@ -168,6 +168,70 @@ async fn the_vectors_of_questions_are_paid_for_by_the_run_that_asks() {
     end(runtime).await;
 }
 
+/// How a run of one question ended within a budget, how many calls of models its account has, and how often its
+/// question was embedded.
+async fn searched(
+    embedder: HashedEmbedder,
+    model: impl ChatModel,
+    budget: Budget,
+) -> (Outcome, u64, usize) {
+    let runtime = runtime().await;
+    let dir = tempfile::TempDir::new().expect("a directory");
+    let text = "The default capacity of a mailbox is 64 messages.";
+    std::fs::write(dir.path().join("mailbox.md"), text).expect("it can be written");
+    let options = CorpusOptions::new([dir.path()]).embedding(Embedding::new(embedder.clone()));
+    let corpus = Corpus::open(options).await.expect("it opens");
+    let n_before = embedder.n_requests();
+    let team = runtime.team().model(model).source(corpus).start().await.expect("it starts");
+    let goal = Goal { budget, ..Goal::new("How large is a mailbox?") };
+    let run = team.submit(goal).await.expect("accepted");
+    let outcome = run.outcome().await;
+    let n_calls = spent(&run).model_calls;
+    end(runtime).await;
+    (outcome, n_calls, embedder.n_requests() - n_before)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_vector_of_a_question_is_reserved_before_it_is_asked_for() {
+    let embedder = || HashedEmbedder::new("e").price(price());
+    let all = searched(embedder(), Extractive::new(), Budget::default()).await;
+    let (Outcome { status, usage, .. }, n_calls, n_embedded) = all;
+    assert_eq!((usage.model_calls, n_embedded), (n_calls, 1));
+    // The plan and the first turn of the research leave nothing: the search is by words alone.
+    let budget = Budget { model_calls_max: 2, ..Budget::default() };
+    let (_, n_made, n_embedded) = searched(embedder(), Extractive::new(), budget).await;
+    assert_eq!((n_made, n_embedded), (2, 0));
+    // Without a price nobody knows whether it fits.
+    let budget = Budget { money_max: Some(cents(1)), ..Budget::default() };
+    let (outcome, n_made, n_embedded) =
+        searched(HashedEmbedder::new("e"), Extractive::new(), budget).await;
+    assert_eq!((outcome.status, n_made, n_embedded), (status, n_calls - 1, 0));
+    // A call counts when it begins, whatever comes of it.
+    let failing = embedder().failing_after(1, ModelErrorKind::Auth);
+    let (outcome, n_made, n_embedded) =
+        searched(failing, Extractive::new(), Budget::default()).await;
+    assert_eq!((outcome.usage.model_calls, n_made, n_embedded), (n_calls, n_calls, 1));
+}
+
+/// Also when no agent asks that has a model.
+#[tokio::test(start_paused = true)]
+async fn a_search_that_was_planned_is_paid_for() {
+    let model = ScriptedModel::answering(|request: &ChatRequest| {
+        let task = PlannedTask::new("t1", "retrieval", "How large is a mailbox?");
+        match &request.output {
+            Some(_) => {
+                ChatReply::text(serde_json::to_string(&Plan { tasks: vec![task] }).expect("JSON"))
+            }
+            None => ChatReply::text("Because."),
+        }
+    });
+    let embedder = HashedEmbedder::new("e").price(price());
+    let (outcome, n_calls, n_embedded) =
+        searched(embedder, model.priced(Price::FREE), Budget::default()).await;
+    assert_eq!((outcome.usage.model_calls, n_embedded), (n_calls, 1));
+    assert!(outcome.usage.cost.is_some_and(|cost| cost > Usd::ZERO), "{:?}", outcome.usage);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_price_passes_through_everything_that_surrounds_a_model() {
     let account = Governor::new(GovernorSpec::default(), Arc::new(SystemClock::new()));

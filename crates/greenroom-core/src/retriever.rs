@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::BoxFuture;
-use crate::budget::Usage;
+use crate::budget::{Estimate, Usage};
 
 pub use fusion::{Fused, RRF_K, fuse, reciprocal_rank};
 
@@ -40,6 +40,12 @@ pub trait Retriever: Send + Sync + 'static {
         let search = self.search(query);
         Box::pin(async move { Ok(Found { passages: search.await?, ..Found::default() }) })
     }
+
+    /// What a search will ask of a model, when it will ask one: whoever pays reserves it before.
+    fn asks(&self, query: &Query) -> Option<ModelAsk> {
+        let _ = query;
+        None
+    }
 }
 
 const _: fn(&dyn Retriever) = |_| {};
@@ -60,6 +66,19 @@ impl<R: Retriever + ?Sized> Retriever for Arc<R> {
     fn find(&self, query: Query) -> BoxFuture<'static, Result<Found, RetrieveError>> {
         (**self).find(query)
     }
+
+    fn asks(&self, query: &Query) -> Option<ModelAsk> {
+        (**self).asks(query)
+    }
+}
+
+/// What a search will ask of a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelAsk {
+    /// The model, as it is named.
+    pub model: String,
+    /// What it will cost, as far as it is known.
+    pub estimate: Estimate,
 }
 
 /// What a search found, and what it cost.
@@ -90,6 +109,9 @@ pub struct Query {
     /// The most passages to return.
     #[serde(default = "top_k_default")]
     pub top_k: usize,
+    /// Whether no model may be asked: a source that has vectors is searched by words alone then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_words: bool,
 }
 
 fn top_k_default() -> usize {
@@ -100,7 +122,7 @@ impl Query {
     /// A query for the default number of passages (8).
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), top_k: top_k_default() }
+        Self { text: text.into(), top_k: top_k_default(), by_words: false }
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use greenroom_core::BoxFuture;
 use greenroom_core::retriever::{
-    Found, Location, Passage, Query, Ranks, RetrieveError, RetrieveErrorKind, Retriever,
+    Found, Location, ModelAsk, Passage, Query, Ranks, RetrieveError, RetrieveErrorKind, Retriever,
 };
 
 use crate::embedding::Embedding;
@@ -124,6 +124,10 @@ impl Retriever for Corpus {
         Box::pin(async move { Ok(found.await?.passages) })
     }
 
+    fn asks(&self, query: &Query) -> Option<ModelAsk> {
+        self.inner.semantic.as_ref().map(|semantic| semantic.asks(&query.text))
+    }
+
     /// Searches on a thread for blocking work. Dropping the future discards the answer; the search
     /// itself takes milliseconds and is not interrupted. A request for the vector of the question is
     /// cancelled.
@@ -133,7 +137,7 @@ impl Retriever for Corpus {
             let name = inner.name.clone();
             let mut found = Found::default();
             let vector = match &inner.semantic {
-                Some(semantic) => semantic.vector(&name, &query.text, &mut found).await?,
+                Some(semantic) => semantic.vector(&name, &query, &mut found).await?,
                 None => None,
             };
             // A search computes for milliseconds and may wait for the disk behind a mapped file.

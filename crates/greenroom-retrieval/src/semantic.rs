@@ -4,9 +4,12 @@
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use greenroom_core::budget::Estimate;
 use greenroom_core::embedder::Embeddings;
 use greenroom_core::model::{ModelError, ModelErrorKind};
-use greenroom_core::retriever::{Found, RetrieveError, RetrieveErrorKind, SearchCost};
+use greenroom_core::retriever::{
+    Found, ModelAsk, Query, RetrieveError, RetrieveErrorKind, SearchCost,
+};
 
 use crate::embedding::Embedding;
 use crate::error::{CorpusError, CorpusErrorKind};
@@ -50,22 +53,32 @@ impl Semantic {
         Ok(vectors.map(|vectors| Self { embedding, vectors, without: Mutex::default() }))
     }
 
+    /// What the vector of a question asks of the embedder.
+    pub(crate) fn asks(&self, text: &str) -> ModelAsk {
+        let Embedding { embedder, .. } = &self.embedding;
+        let input_tokens = self.embedding.query(text).len().div_ceil(4) as u64;
+        let estimate =
+            Estimate { input_tokens, output_tokens_max: Some(0), price: embedder.price() };
+        ModelAsk { model: embedder.name().to_owned(), estimate }
+    }
+
     /// The vector of a question, or why the search does without, told in `found`.
     pub(crate) async fn vector(
         &self,
         source: &str,
-        text: &str,
+        query: &Query,
         found: &mut Found,
     ) -> Result<Option<Vec<f32>>, RetrieveError> {
         let Embedding { embedder, query_timeout, is_strict, .. } = &self.embedding;
-        let texts = Arc::from([self.embedding.query(text)]);
         let name = embedder.name();
-        let asked = match tokio::time::timeout(*query_timeout, embedder.embed(texts)).await {
-            Ok(asked) => asked,
-            Err(_) => {
-                let message = format!("no vector within {query_timeout:?}");
-                Err(ModelError::new(ModelErrorKind::Timeout, name, message))
-            }
+        let failed = |kind, why: String| Err(ModelError::new(kind, name, why));
+        let asked = if query.by_words {
+            failed(ModelErrorKind::Quota, "no model is to be asked for this search".to_owned())
+        } else {
+            let texts = Arc::from([self.embedding.query(&query.text)]);
+            let asked = tokio::time::timeout(*query_timeout, embedder.embed(texts)).await;
+            let late = || format!("no vector within {query_timeout:?}");
+            asked.unwrap_or_else(|_| failed(ModelErrorKind::Timeout, late()))
         };
         let checked = asked.and_then(|Embeddings { vectors, usage }| {
             found.cost = Some(SearchCost { model: name.to_owned(), usage });

@@ -180,11 +180,6 @@ impl Ledger {
             money: self.held.money.minus(money),
         };
         let cost = Usage { model_calls: 1, tool_calls: 0, ..usage.unwrap_or_default() };
-        self.charge(agent, model, cost);
-    }
-
-    /// Spends what nobody reserved, because it is too little to wait for: the vector of a question.
-    pub fn charge(&mut self, agent: &AgentId, model: &str, cost: Usage) {
         self.spent.add(cost);
         let known = |spent: &&mut Spent| spent.agent == *agent && spent.model == model;
         match self.spending.iter_mut().find(known) {

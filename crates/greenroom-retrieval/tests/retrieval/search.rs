@@ -123,11 +123,11 @@ async fn no_more_is_returned_than_asked_for() {
     }
     let corpus = tree.open().await.unwrap();
     for top_k in [0, 1, 5, 250] {
-        let hits = corpus.search(Query { text: "common".into(), top_k }).await.unwrap();
+        let hits = corpus.search(Query { top_k, ..Query::new("common") }).await.unwrap();
         assert_eq!(hits.len(), top_k);
         assert!(hits.is_sorted_by(|left, right| left.score >= right.score));
     }
-    let all = corpus.search(Query { text: "common".into(), top_k: usize::MAX }).await.unwrap();
+    let all = corpus.search(Query { top_k: usize::MAX, ..Query::new("common") }).await.unwrap();
     assert_eq!(all.len(), 300);
 }
 

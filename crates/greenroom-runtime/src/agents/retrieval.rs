@@ -5,14 +5,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use greenroom_core::budget::Usage;
+use greenroom_core::ids::AgentId;
 use greenroom_core::retriever::{
-    Found as FoundInSource, Passage, Query, RetrieveError, RetrieveErrorKind, Retriever,
+    Found as FoundInSource, ModelAsk, Passage, Query, RetrieveError, RetrieveErrorKind, Retriever,
     SearchCost, fuse,
 };
 
 use crate::actor::address::Reply;
 use crate::actor::effect::EffectError;
 use crate::actor::{Actor, Context, Failure};
+use crate::run::account::Account;
 
 /// What a retrieval agent answers: passages, and the sources that could not be asked.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -25,10 +28,17 @@ pub(crate) struct Found {
     pub(crate) costs: Vec<SearchCost>,
 }
 
+/// Who pays for what a search asks of models.
+#[derive(Clone)]
+pub(crate) struct Payer {
+    pub(crate) account: Arc<Account>,
+    pub(crate) agent: AgentId,
+}
+
 /// A question for a retrieval agent.
-#[derive(Debug)]
 pub(crate) struct Search {
     pub(crate) query: Query,
+    pub(crate) payer: Payer,
     pub(crate) reply: Reply<Found>,
 }
 
@@ -67,11 +77,11 @@ impl RetrievalAgent {
         let answers = self.sources.iter().map(|_| None).collect();
         self.open.insert(id, Open { top_k, reply, answers });
         for (i, source) in self.sources.iter().enumerate() {
-            let (source, query) = (Arc::clone(source), search.query.clone());
+            let (query, payer) = (search.query.clone(), search.payer.clone());
             context.effect(
                 "search",
                 self.source_timeout,
-                async move { source.find(query).await },
+                paid(Arc::clone(source), query, payer),
                 move |result| RetrievalMessage::Answered { search: id, source: i, result },
             );
         }
@@ -112,6 +122,23 @@ impl RetrievalAgent {
         let source_name = self.sources[source].name().to_owned();
         RetrieveError { kind, source_name, message: error.to_string() }
     }
+}
+
+/// Searches a source once there is room for what that asks of a model: by words alone, when a limit of the run is
+/// in the way.
+async fn paid(source: Arc<dyn Retriever>, mut query: Query, payer: Payer) -> SourceResult {
+    let Some(ModelAsk { model, estimate }) = source.asks(&query) else {
+        return source.find(query).await;
+    };
+    let reserved = payer.account.reserve(estimate, &payer.agent, &model).await;
+    query.by_words = reserved.is_err();
+    let mut found = source.find(query).await;
+    if let (Ok(reservation), Ok(found)) = (reserved, &mut found) {
+        // A call counts when it begins, whatever comes of it.
+        let usage = Usage { model_calls: 1, ..Usage::default() }.priced(estimate.price);
+        reservation.settle(found.cost.get_or_insert(SearchCost { model, usage }).usage);
+    }
+    found
 }
 
 impl Actor for RetrievalAgent {

@@ -21,7 +21,7 @@ use greenroom_core::router::{Assignment, Command, Machine, Work};
 use greenroom_core::tool::idempotency_key;
 use tokio_util::sync::CancellationToken;
 
-use super::retrieval::{RetrievalMessage, Search};
+use super::retrieval::{Payer, RetrievalMessage, Search};
 use super::tools::{Call, ToolMessage};
 use crate::actor::slot::AnySlot;
 use crate::actor::{Actor, Context, Failure};
@@ -146,17 +146,16 @@ impl Router {
                 }
                 (Some(Member::Retrieval(agent)), Work::Brief(brief)) => {
                     let text = brief_question(&brief).to_owned();
-                    let query = Query { text, top_k: self.setup.shared.top_k };
+                    let query = Query { top_k: self.setup.shared.top_k, ..Query::new(text) };
                     let (agent, shared) = (agent.clone(), Arc::clone(&self.setup.shared));
-                    let build = |reply| RetrievalMessage::Search(Search { query, reply });
+                    let account = Arc::clone(&shared.account);
+                    let payer = Payer { account, agent: agent.id().clone() };
+                    let build = |reply| RetrievalMessage::Search(Search { query, payer, reply });
                     Box::pin(async move {
-                        let answer = agent.ask(deadline, build).await;
-                        let (result, costs) = found(answer, |error| {
+                        found(agent.ask(deadline, build).await, |error| {
                             let (agent, step) = (agent.id().clone(), format!("without {error}"));
                             shared.emit(|| RunEvent::Step { agent, step });
-                        });
-                        shared.account.charge(agent.id(), &costs);
-                        (result, costs)
+                        })
                     })
                 }
                 (Some(Member::Tools(agent)), Work::Call { tool, arguments })

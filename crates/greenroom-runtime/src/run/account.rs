@@ -50,7 +50,8 @@ impl Account {
         Ok(ChatReply { usage, ..reply })
     }
 
-    async fn reserve(
+    /// Reserves a call once there is room for it.
+    pub(crate) async fn reserve(
         self: &Arc<Self>,
         call: Estimate,
         agent: &AgentId,
@@ -66,14 +67,6 @@ impl Account {
                 return Ok(Reservation { account, hold, agent, model, usage });
             }
             settled.await;
-        }
-    }
-
-    /// Spends what a search has cost, which was not reserved.
-    pub(crate) fn charge(&self, agent: &AgentId, costs: &[SearchCost]) {
-        let mut ledger = self.lock();
-        for SearchCost { model, usage } in costs {
-            ledger.charge(agent, model, *usage);
         }
     }
 
@@ -98,7 +91,7 @@ impl Account {
 
 /// A model call's place in the budget. Whatever ends the call (an answer, a timeout, a crash of the
 /// agent) gives the reservation back.
-struct Reservation {
+pub(crate) struct Reservation {
     account: Arc<Account>,
     hold: Option<Hold>,
     agent: AgentId,
@@ -107,7 +100,7 @@ struct Reservation {
 }
 
 impl Reservation {
-    fn settle(mut self, usage: Usage) {
+    pub(crate) fn settle(mut self, usage: Usage) {
         self.usage = Some(usage);
     }
 }

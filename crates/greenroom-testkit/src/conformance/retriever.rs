@@ -38,7 +38,7 @@ pub async fn retriever(label: &str, retriever: &dyn Retriever, query: &str) -> V
 async fn search(label: &str, retriever: &dyn Retriever, text: &str, top_k: usize) -> Vec<Passage> {
     let shown: String = text.chars().take(40).collect();
     let what = format!("the search for {shown:?}");
-    let found = retriever.search(Query { text: text.to_owned(), top_k });
+    let found = retriever.search(Query { top_k, ..Query::new(text) });
     let found = patiently(label, &what, found)
         .await
         .unwrap_or_else(|error| panic!("{label}: {what} failed: {error}"));

@@ -24,7 +24,7 @@ fn a_passage_ends_where_its_text_does() {
 async fn the_passages_of_every_rule_that_fits_are_found_best_first() {
     let docs = docs();
     let sources = async |text: &str, top_k| {
-        let found = docs.search(Query { text: text.into(), top_k }).await.unwrap();
+        let found = docs.search(Query { top_k, ..Query::new(text) }).await.unwrap();
         found.into_iter().map(|passage| passage.source).collect::<Vec<_>>()
     };
     assert_eq!(sources("a MAILBOX", 8).await, ["b.md", "a.md", "c.md"]);

@@ -15,7 +15,7 @@ use super::{ModelResult, ToolRoute, TurnAgent, TurnMessage};
 use crate::actor::Context;
 use crate::actor::address::{AgentRef, AskError};
 use crate::actor::effect::EffectError;
-use crate::agents::retrieval::{Found, RetrievalMessage, Search};
+use crate::agents::retrieval::{Found, Payer, RetrievalMessage, Search};
 use crate::agents::tools::{Call, ToolMessage, make, outcome};
 use crate::run::account::Unanswered;
 use crate::run::events::RunEvent;
@@ -211,7 +211,7 @@ impl TurnAgent {
         let deadline = self.setup.timeouts.tool.saturating_add(SLACK);
         let top_k = self.setup.top_k;
         let agents = agents.to_vec();
-        let (account, agent) = (Arc::clone(&self.setup.account), self.id());
+        let payer = Payer { account: Arc::clone(&self.setup.account), agent: self.id() };
         let work = async move {
             let mut query: Query = match parse_query(arguments) {
                 Ok(query) => query,
@@ -219,12 +219,11 @@ impl TurnAgent {
             };
             query.top_k = query.top_k.clamp(1, top_k);
             let asks = agents.iter().map(|agent| {
-                let query = query.clone();
-                agent.ask(deadline, |reply| RetrievalMessage::Search(Search { query, reply }))
+                let (query, payer) = (query.clone(), payer.clone());
+                let build = |reply| RetrievalMessage::Search(Search { query, payer, reply });
+                agent.ask(deadline, build)
             });
-            let (costs, result) = found(futures_util::future::join_all(asks).await, top_k);
-            account.charge(&agent, &costs);
-            (costs, result)
+            found(futures_util::future::join_all(asks).await, top_k)
         };
         context.shielded("search", deadline.saturating_add(SLACK), work, move |done| {
             let (costs, result) = match done {
@@ -271,7 +270,7 @@ fn found(
 fn parse_query(arguments: Value) -> Result<Query, ToolError> {
     let SearchArguments { query, top_k } = serde_json::from_value(arguments)
         .map_err(|error| ToolError::new(ToolErrorKind::InvalidArguments, error.to_string()))?;
-    Ok(Query { text: query, top_k: top_k.unwrap_or(usize::MAX) })
+    Ok(Query { top_k: top_k.unwrap_or(usize::MAX), ..Query::new(query) })
 }
 
 /// The arguments of the `search` tool.

@@ -151,6 +151,9 @@ impl ChatModel for Provider {
             (Wire::OpenAiChat, false) => chat_whole(reply),
             (Wire::Anthropic, true) => anthropic_stream(reply),
             (Wire::Anthropic, false) => anthropic_whole(reply),
+            (Wire::OpenAiResponses, true) => responses_stream(reply),
+            (Wire::OpenAiResponses, false) => responses_whole(reply).to_string(),
+            (Wire::Ollama, streams) => ollama(reply, streams),
             (wire, _) => panic!("{wire:?} is not spelled here"),
         };
         let (mut decoder, mut events) = (self.wire.decoder("provider"), Vec::new());
@@ -266,4 +269,69 @@ fn anthropic_whole(reply: &ChatReply) -> String {
         "usage": { "input_tokens": 7, "output_tokens": 3 },
     })
     .to_string()
+}
+
+fn responses_whole(reply: &ChatReply) -> Value {
+    let content = json!([{ "type": "output_text", "text": reply.text }]);
+    let message = json!({ "type": "message", "role": "assistant", "content": content });
+    let calls = reply.tool_calls.iter().map(|call| {
+        let (id, name, arguments) = (&call.id, &call.name, arguments(call));
+        json!({ "type": "function_call", "call_id": id, "name": name, "arguments": arguments })
+    });
+    let output: Value =
+        (!reply.text.is_empty()).then_some(message).into_iter().chain(calls).collect();
+    let usage = json!({ "input_tokens": 7, "output_tokens": 3 });
+    json!({ "object": "response", "status": "completed", "output": output, "usage": usage })
+}
+
+fn responses_stream(reply: &ChatReply) -> String {
+    let whole = responses_whole(reply);
+    let mut body = data(&json!({ "type": "response.created", "response": {} }));
+    for (index, item) in list(&whole["output"]).enumerate() {
+        let event = |kind: &str, name: &str, value: Value| {
+            data(&json!({ "type": format!("response.{kind}"), "output_index": index, name: value }))
+        };
+        let mut begun = item.clone();
+        if item["type"] == "message" {
+            begun["content"] = json!([]);
+            body += &event("output_item.added", "item", begun);
+            let deltas = pieces(&reply.text).into_iter();
+            body.extend(deltas.map(|piece| event("output_text.delta", "delta", piece.into())));
+        } else {
+            begun["arguments"] = "".into();
+            body += &event("output_item.added", "item", begun);
+            let kind = "function_call_arguments";
+            let deltas = pieces(&id(&item["arguments"])).into_iter();
+            let deltas = deltas.map(|piece| event(&format!("{kind}.delta"), "delta", piece.into()));
+            body.extend(deltas);
+            body += &event(&format!("{kind}.done"), "arguments", item["arguments"].clone());
+        }
+        body += &event("output_item.done", "item", item.clone());
+    }
+    body + &data(&json!({ "type": "response.completed", "response": whole }))
+}
+
+/// Calls come whole on this wire, and without ids.
+fn ollama(reply: &ChatReply, streams: bool) -> String {
+    let calls = reply
+        .tool_calls
+        .iter()
+        .map(|call| json!({ "function": { "name": call.name, "arguments": call.arguments } }));
+    let calls: Vec<Value> = calls.collect();
+    let line = |content: &str, calls: &[Value], done: bool| {
+        let message = json!({ "role": "assistant", "content": content, "tool_calls": calls });
+        let mut line = json!({ "message": message, "done": done });
+        if done {
+            (line["done_reason"], line["prompt_eval_count"], line["eval_count"]) =
+                ("stop".into(), 7.into(), 3.into());
+        }
+        format!("{line}\n")
+    };
+    if !streams {
+        return line(&reply.text, &calls, true);
+    }
+    let mut body: String =
+        pieces(&reply.text).iter().map(|piece| line(piece, &[], false)).collect();
+    body.extend(calls.iter().map(|call| line("", std::slice::from_ref(call), false)));
+    body + &line("", &[], true)
 }

@@ -7,6 +7,7 @@ use greenroom_core::delegation::{DELEGATION_DEPTH_MAX, DelegationRefusal, delega
 use greenroom_core::journal::MemoryJournal;
 use greenroom_core::message::{Message, ToolCall, ToolOutcome};
 use greenroom_core::model::{ChatReply, ChatRequest};
+use greenroom_core::router::{Plan, PlannedTask};
 use greenroom_core::tool::{DynTool, ToolContext, ToolErrorKind, tool_with};
 use greenroom_runtime::{Agent, RunError, Runtime};
 use greenroom_testkit::{Calls, ScriptedModel};
@@ -16,6 +17,7 @@ use serde_json::json;
 
 use crate::recovery::{self, n_replies, process, recover, unfinished};
 use crate::support::{end, runtime};
+use crate::teams::docs;
 
 #[derive(Deserialize, JsonSchema)]
 struct Question {
@@ -137,6 +139,38 @@ fn fi31_a_delegation_that_goes_on_in_the_next_process_begins_a_line_of_its_own()
     assert_eq!(unfinished(&journal), []);
     // The call that was cut off is made again, and so is the question.
     assert_eq!((of_first.calls().n_begun(), of_second.calls().n_begun()), (4, 5));
+}
+
+/// In a team, an agent of their own makes the calls of tools.
+#[tokio::test(start_paused = true)]
+async fn fi31_a_tool_of_a_team_knows_who_waits_for_it() {
+    let runtime = runtime().await;
+    let seen = Arc::new(OnceLock::new());
+    let waiting = Arc::clone(&seen);
+    let tool = tool_with("ask", "Asks a colleague.", move |_: Question, context: ToolContext| {
+        waiting.set(context.waiting.to_vec()).expect("it is called once");
+        async { Ok("noted") }
+    });
+    let model = ScriptedModel::answering(|request: &ChatRequest| {
+        let task = PlannedTask::new("t1", "research", "Why?");
+        match &request.output {
+            Some(_) => {
+                let plan = Plan { tasks: vec![task] };
+                ChatReply::text(serde_json::to_string(&plan).expect("JSON"))
+            }
+            None if !request.tools.is_empty() && n_replies(&request.messages) == 0 => {
+                let (id, arguments) = ("x".into(), json!({ "question": "and you?" }));
+                ChatReply::calls([ToolCall { id, name: "ask".into(), arguments }])
+            }
+            None => ChatReply::text("Because."),
+        }
+    });
+    let tools: [Arc<dyn DynTool>; 1] = [Arc::new(tool)];
+    let team = runtime.team().model(model).source(docs()).tools(tools).start().await;
+    team.expect("it starts").ask("Why?").await.expect("accepted").outcome().await;
+    let seen: Vec<_> = seen.get().expect("it was called").iter().map(|id| id.as_str()).collect();
+    assert_eq!(seen, ["research-t1"]);
+    end(runtime).await;
 }
 
 #[tokio::test(start_paused = true)]

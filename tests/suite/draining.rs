@@ -383,6 +383,12 @@ fn dr01_the_journal_is_flushed_last() {
 /// FI38: nothing is accepted, nothing is begun that was not stored first, and the health is red.
 #[test]
 fn fi38_a_full_disk_stops_what_is_to_begin_and_is_seen() {
+    for mood in [Mood::Refusing, Mood::Reluctant(SECOND / 10)] {
+        check_full(mood);
+    }
+}
+
+fn check_full(full: Mood) {
     let world = World::new(3);
     let journal = MoodyJournal::default();
     process(async {
@@ -391,7 +397,7 @@ fn fi38_a_full_disk_stops_what_is_to_begin_and_is_seen() {
         let run = agent.start("go").await.expect("accepted");
         tokio::time::sleep(SECOND).await;
         assert_eq!(runtime.health().state, HealthState::Ready);
-        journal.set(Mood::Refusing);
+        journal.set(full);
         // The call that is under way ends at 4 s. Its outcome cannot be stored, so the tool is not called.
         tokio::time::sleep(5 * SECOND).await;
         assert_eq!((world.n_calls().1, runtime.health().state), (0, HealthState::Failing));
@@ -418,5 +424,34 @@ fn a_drain_may_have_all_the_time_there_is() {
         assert_eq!((report.n_finished, report.parked, report.cut_off), (1, vec![], vec![]));
         took(span, 12);
         assert_eq!(run.outcome().await.expect("an answer").text, "done");
+    });
+}
+
+/// FI38: also when nobody is at work; and it is well again when anybody's event is stored.
+#[test]
+fn fi38_the_health_follows_what_the_journal_takes() {
+    let world = World::new(1);
+    let journal = MoodyJournal::default();
+    process(async {
+        let runtime = runtime(journal.clone(), 1, 0).await;
+        let agent = world.agent(&runtime);
+        let state = || runtime.health().state;
+        journal.set(Mood::Refusing);
+        agent.start("go").await.expect_err("it cannot be stored");
+        assert_eq!(state(), HealthState::Failing);
+        journal.set(Mood::Prompt);
+        let _first = agent.start("go").await.expect("accepted");
+        assert_eq!(state(), HealthState::Ready);
+        tokio::time::sleep(SECOND).await;
+        let _second = agent.start("go").await.expect("accepted");
+        // Their calls end at 4 s and at 5 s.
+        tokio::time::sleep(2 * SECOND).await;
+        journal.set(Mood::Refusing);
+        tokio::time::sleep(SECOND + SECOND / 2).await;
+        assert_eq!(state(), HealthState::Failing);
+        journal.set(Mood::Prompt);
+        tokio::time::sleep(SECOND).await;
+        assert_eq!(state(), HealthState::Ready);
+        runtime.shutdown().await;
     });
 }

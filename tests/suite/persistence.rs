@@ -39,6 +39,8 @@ pub(crate) enum Mood {
     Away,
     /// It refuses.
     Refusing,
+    /// It takes its time to refuse.
+    Reluctant(Duration),
     /// It stores, and says that it did not.
     Lying,
 }
@@ -90,6 +92,10 @@ impl Journal for MoodyJournal {
             }
             Mood::Away => Box::pin(std::future::pending()),
             Mood::Refusing => Box::pin(async { refusal }),
+            Mood::Reluctant(delay) => Box::pin(async move {
+                tokio::time::sleep(delay).await;
+                refusal
+            }),
             Mood::Lying => {
                 drop(self.inner.append(stream, events));
                 Box::pin(async { refusal })

@@ -120,6 +120,18 @@ fn dr01_fi40_a_long_run_is_left_at_its_next_step_and_gone_on_with() {
     assert_eq!(slow.n_plans(), 1, "the plan was there");
 }
 
+/// It is cut off in the end, and lost no more than one that was left in time.
+#[test]
+fn fi40_a_run_whose_call_does_not_end_is_left_as_well() {
+    let (world, slow) = (World::new(), Slow::new(Duration::from_secs(3_600)));
+    let (child, err) = waiting(slow.asked(&world, &[]));
+    send(&child, "-TERM");
+    let ran = ended(child, err);
+    assert_eq!(ran.code, Some(143), "{ran:?}");
+    assert!(ran.err.contains("error[GR0315]"), "{ran:?}");
+    check_resumed(&world, &slow);
+}
+
 #[test]
 fn fi40_a_second_signal_ends_the_process_at_once() {
     for second in ["-TERM", "-INT"] {

@@ -208,6 +208,8 @@ mod tests {
         check("openrouter:meta/llama:free", Some("openrouter"), "meta/llama:free");
         check("http://host:8000/v1#m#x", None, "m#x");
         check("https://host#m", None, "m");
+        // It is no address that can be asked, but holds no password.
+        check("https://host?to=a@b#m", None, "m");
         let name: ModelName = "http://[::1]:8000/v1/#m".parse().expect("a name");
         assert_eq!(name.to_string(), "http://[::1]:8000/v1#m");
         assert_eq!("groq:x".parse::<ModelName>().expect("a name").to_string(), "groq:x");
@@ -226,6 +228,7 @@ mod tests {
         check_refused("http://host/v1", "http://host/v1#MODEL");
         check_refused("http://host/v1?key=x", "http://host/v1 names no model");
         check_refused("http://#m", "no host");
+        check_refused("http://?x#m", "no host");
         check_refused("https://user:sk-secret@host/v1#m", "no user and no password");
         let error = "https://user:sk-secret@host/v1#m".parse::<ModelName>().expect_err("refused");
         assert!(!format!("{error} {error:?}").contains("sk-secret"));

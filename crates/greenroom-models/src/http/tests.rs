@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
+use greenroom_core::budget::Price;
 use greenroom_core::embedder::Embedder;
 use greenroom_core::message::Message;
 use greenroom_core::model::{
@@ -12,7 +13,7 @@ use greenroom_testkit::conformance;
 use greenroom_testkit::provider::{Answer, Certificate, ProviderServer, Received, WireFault};
 use serde_json::json;
 
-use super::{Providers, Settings, SetupErrorKind};
+use super::{PRICES, Providers, Settings, SetupErrorKind};
 use crate::wire::Wire;
 
 mod http2;
@@ -364,6 +365,30 @@ fn check_refused(settings: Settings, name: &str, kind: SetupErrorKind, says: &st
     assert_eq!(error.kind, kind, "{error}");
     assert!(error.message.contains(says), "{error}");
     assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
+}
+
+#[test]
+fn a_price_of_ones_own_counts_before_the_listed_one() {
+    let listed = &PRICES[0];
+    let name = format!("{}:{}", listed.vendor, listed.model);
+    let price = |settings: Settings| {
+        let providers = Providers::new(settings.with_key(listed.vendor, KEY)).expect("it is fine");
+        providers.model(&name).expect("a name").price()
+    };
+    assert_eq!(price(Settings::new()), Some(listed.price));
+    assert_eq!(price(Settings::new().with_price(&name, Price::FREE)), Some(Price::FREE));
+    assert_eq!(price(Settings::new().with_price("openai:other", Price::FREE)), Some(listed.price));
+}
+
+/// Whose address it is decides what is said when it does not answer as it should.
+#[test]
+fn an_address_of_ones_own_is_told_from_the_vendors() {
+    let is_ours = |settings: Settings| {
+        let providers = Providers::new(settings.with_key("openai", KEY)).expect("it is fine");
+        providers.model("openai:gpt").expect("a name").endpoint().is_of_our_table
+    };
+    assert!(is_ours(Settings::new()));
+    assert!(!is_ours(Settings::new().with_base_url("openai", "http://127.0.0.1:1/v1")));
 }
 
 #[test]

@@ -12,6 +12,7 @@ use greenroom_core::model::{ModelError, ModelErrorKind};
 use greenroom_core::retriever::{Passage, Query, Ranks, RetrieveErrorKind, Retriever as _};
 use greenroom_retrieval::{Corpus, CorpusErrorKind, Embedding, IngestReport, NoticeCode, Progress};
 use greenroom_testkit::HashedEmbedder;
+use tokio::time::Instant;
 
 use crate::tree::{Tree, find, names, notices};
 
@@ -184,28 +185,78 @@ async fn an_embedder_that_fails_leaves_the_words_and_a_notice() {
     assert_eq!(n_embedded(open(&tree, &embedder).await.report()), 66, "the rest");
 }
 
-/// Gives one vector, whatever it is asked for.
-struct Miserly;
+/// Gives the vectors that a function says, each answer for seven tokens.
+struct Says(fn(&[String]) -> Vec<Vec<f32>>);
 
-impl Embedder for Miserly {
+impl Embedder for Says {
     fn name(&self) -> &str {
-        "miserly"
+        "says"
     }
 
-    fn embed(&self, _texts: Arc<[String]>) -> BoxFuture<'static, Result<Embeddings, ModelError>> {
+    fn embed(&self, texts: Arc<[String]>) -> BoxFuture<'static, Result<Embeddings, ModelError>> {
         let usage = Usage { model_calls: 1, input_tokens: 7, ..Usage::default() };
-        Box::pin(std::future::ready(Ok(Embeddings { vectors: vec![vec![1.0]], usage })))
+        Box::pin(std::future::ready(Ok(Embeddings { vectors: self.0(&texts), usage })))
     }
 }
 
 #[tokio::test]
 async fn an_answer_that_is_of_no_use_was_paid_for() {
+    let one = Says(|_| vec![vec![1.0]]);
+    let uneven = Says(|texts| (1..=texts.len()).map(|len| vec![1.0; len]).collect());
+    let no_number = Says(|texts| vec![vec![f32::NAN]; texts.len()]);
+    for (embedder, says) in [
+        (one, "1 vectors for 3 texts"),
+        (uneven, "not every vector has 1 numbers"),
+        (no_number, "not every vector has 1 numbers"),
+    ] {
+        let tree = Tree::new(&DOCS);
+        let corpus = Corpus::open(tree.stored().embedding(Embedding::new(embedder))).await.unwrap();
+        let report = corpus.report();
+        assert!(report.notices[0].to_string().contains(says), "{report:?}");
+        let usage = report.embedding_usage;
+        assert_eq!((report.n_embedded, usage.model_calls, usage.input_tokens), (0, 1, 7));
+    }
+}
+
+#[tokio::test]
+async fn a_question_with_a_vector_of_another_length_is_searched_for_by_words() {
     let tree = Tree::new(&DOCS);
-    let corpus = Corpus::open(tree.stored().embedding(Embedding::new(Miserly))).await.unwrap();
-    let report = corpus.report();
-    assert!(report.notices[0].to_string().contains("1 vectors for 3 texts"), "{report:?}");
-    let usage = report.embedding_usage;
-    assert_eq!((report.n_embedded, usage.model_calls, usage.input_tokens), (0, 1, 7));
+    let embedder = Says(|texts| vec![vec![1.0; texts.len()]; texts.len()]);
+    let corpus = Corpus::open(tree.stored().embedding(Embedding::new(embedder))).await.unwrap();
+    let found = corpus.find(Query::new("green door")).await.unwrap();
+    assert!(found.passages[0].source.ends_with("colour.md"));
+    let without = found.without.expect("it says so");
+    assert!(without.message.contains("not every vector has 3 numbers"), "{without}");
+    assert_eq!(found.cost.expect("it was paid for").usage.input_tokens, 7);
+}
+
+/// One ranking puts the first before the second, the other the second before the first. Which is shown first does
+/// not depend on the rankings, nor on how the index is laid out.
+#[tokio::test]
+async fn equals_are_in_the_order_of_their_places() {
+    for (first, second) in [("a.md", "b.md"), ("b.md", "a.md")] {
+        let tree = Tree::new(&[]);
+        tree.write(
+            &format!("docs/{first}"),
+            "The mailbox of the theatre holds a letter, a mailbox.",
+        );
+        tree.write(
+            &format!("docs/{second}"),
+            "A letter came by the boat, and another one by train.",
+        );
+        let embedder = Says(|texts| {
+            let vector = |text: &String| {
+                if text.contains("theatre") { vec![0.8, 0.6] } else { vec![1.0, 0.0] }
+            };
+            texts.iter().map(vector).collect()
+        });
+        let corpus = Corpus::open(tree.stored().embedding(Embedding::new(embedder))).await.unwrap();
+        let found = find(&corpus, "mailbox letter").await;
+        let ranks = |passage: &Passage| passage.ranks.map(|ranks| (ranks.words, ranks.vectors));
+        let places: Vec<_> = found.iter().map(|p| (p.source.as_str(), ranks(p))).collect();
+        assert_eq!(found[0].score, found[1].score, "{places:?}");
+        assert!(found[0].source.ends_with("a.md"), "{places:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -221,7 +272,9 @@ async fn a_question_that_is_not_embedded_is_searched_for_by_words() {
     assert!(without.message.starts_with("[GR0223] the question was not embedded: model hashed"));
 
     embedder.hang();
+    let begun = Instant::now();
     let found = corpus.find(Query::new("green door")).await.unwrap();
+    assert_eq!(begun.elapsed().as_secs(), 10);
     let without = found.without.expect("it says so");
     assert_eq!(without.kind, RetrieveErrorKind::Timeout);
     assert_eq!(corpus.without_vectors(), (2, Some(without)));

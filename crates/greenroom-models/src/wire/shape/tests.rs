@@ -167,6 +167,19 @@ fn who_cannot_be_made_to_call_is_told_in_words_and_left_the_choice() {
     }
 }
 
+#[test]
+fn a_model_that_thinks_is_told_in_words_what_it_cannot_be_made_to_call() {
+    let quirks = Quirks { output: OutputStyle::Tool, ..Quirks::default() };
+    for wire in [Wire::OpenAiChat, Wire::Ollama] {
+        let made = wire.encode("m", &object(), quirks).to_string();
+        assert!(!made.contains("It must fit this schema"), "{wire:?}: {made}");
+        let options = ChatOptions { effort: Some(Effort::Low), ..ChatOptions::default() };
+        let told = wire.encode("m", &ChatRequest { options, ..object() }, quirks);
+        assert!(told.to_string().contains("It must fit this schema"), "{wire:?}: {told}");
+        assert_eq!((told.get("tools"), told.get("tool_choice")), (None, None), "{wire:?}");
+    }
+}
+
 /// Reads a streamed reply: what was shown of its text, and the whole of it.
 fn read(body: &str) -> (String, greenroom_core::model::ChatReply) {
     let (mut decoder, mut events) = (Wire::OpenAiChat.decoder("m"), Vec::new());

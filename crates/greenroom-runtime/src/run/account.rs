@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use greenroom_core::budget::{Admission, Estimate, Hold, Ledger, Limit, Spent, Usage};
 use greenroom_core::ids::AgentId;
 use greenroom_core::model::{ChatModel, ChatReply, ChatRequest, ModelError, converse};
-use greenroom_core::retriever::SearchCost;
 use tokio::sync::Notify;
 
 /// Why a call of a model has no reply.

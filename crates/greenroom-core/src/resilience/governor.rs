@@ -29,7 +29,7 @@
 //! One 503 may be an accident, and only lowers the limit. Three without an answer in between, and a tenth of
 //! the calls under way, are what a provider says that has too much to do, and hold the account back as a
 //! 429 does. The breaker hears of a 503 only once it is known that nothing was answered beside it: see
-//! [`doubts`].
+//! `doubts`.
 
 use std::collections::HashMap;
 use std::fmt;

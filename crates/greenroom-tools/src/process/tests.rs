@@ -43,6 +43,15 @@ async fn until(mut is_so: impl FnMut() -> bool) {
     tokio::time::timeout(Duration::from_secs(60), looking).await.expect("it becomes so");
 }
 
+/// Ends a group with the test, also with one that fails: whoever waits for the group would wait on.
+struct Ended(Pid);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = killpg(self.0, Signal::SIGKILL);
+    }
+}
+
 /// Whether a process does nothing any more; somebody may still have to reap it.
 fn is_gone(pid: &str) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -113,11 +122,12 @@ async fn fi36_a_program_that_heeds_nothing_dies_with_all_that_it_began() {
         () = until(|| pids.exists()) => {}
     }
     let pids = fs::read_to_string(pids).expect("it is there");
+    let group = pids.split_whitespace().next().expect("the leader").parse().expect("a number");
+    let group = Ended(Pid::from_raw(group));
     for pid in pids.split_whitespace() {
         until(|| is_gone(pid)).await;
     }
-    let group = pids.split_whitespace().next().expect("the leader").parse().expect("a number");
-    until(|| killpg(Pid::from_raw(group), None).is_err()).await;
+    until(|| killpg(group.0, None).is_err()).await;
 }
 
 #[tokio::test]

@@ -67,9 +67,6 @@ struct InFlight {
 struct Model {
     name: String,
     judge: Option<Judge>,
-    /// What the provider tells with its replies. It holds for the account, and what is told with those of another
-    /// model does not take its place.
-    limits: RateLimits,
 }
 
 impl fmt::Debug for InFlight {
@@ -122,8 +119,8 @@ impl Governor {
     pub fn model(&mut self, name: &str) -> ModelKey {
         let known = self.models.iter().position(|known| known.name == name);
         ModelKey(known.unwrap_or_else(|| {
-            let (judge, limits) = (self.spec.breaker.map(Judge::new), RateLimits::default());
-            self.models.push(Model { name: name.to_owned(), judge, limits });
+            let judge = self.spec.breaker.map(Judge::new);
+            self.models.push(Model { name: name.to_owned(), judge });
             self.models.len() - 1
         }))
     }
@@ -161,9 +158,8 @@ impl Governor {
             return None;
         }
         let opens_at = self.gate.opens_at(self.queue.len()).max(now);
-        let limits = self.models.iter().map(|model| &model.limits).chain([&self.limits]);
-        let wait = limits.map(|limits| limits.wait(next.ask.tokens, opens_at)).max();
-        Some(opens_at.saturating_add(wait.unwrap_or_default()))
+        let wait = self.limits.wait(next.ask.tokens, opens_at);
+        Some(opens_at.saturating_add(wait))
     }
 
     /// The call that waits longest, whose caller is to keep the time for all.
@@ -197,9 +193,7 @@ impl Governor {
 
     /// What the provider tells of the account's limits with a reply of a model.
     pub fn learn(&mut self, model: ModelKey, hints: &RateLimitHints, now: Duration) {
-        if let Some(model) = self.models.get_mut(model.0) {
-            model.limits.learn(hints, now);
-        }
+        self.limits.learn(model, hints, now);
     }
 
     /// A call has ended. Tells when that changed the state of its model's breaker. When a refusal holds
@@ -227,12 +221,11 @@ impl Governor {
             CallEnd::Failed(error) => CallResult::of(error),
             CallEnd::Cancelled | CallEnd::NotSent => CallResult::Ignored,
         };
-        self.each_limit(|limits| match end {
-            CallEnd::NotSent => limits.cancel(call.reserved, now),
-            _ => limits.settle(call.reserved, tokens, now),
-        });
         if end == CallEnd::NotSent {
+            self.limits.cancel(call.reserved, now);
             self.not_made(call.paid);
+        } else {
+            self.limits.settle(call.reserved, tokens, now);
         }
         if !is_overload(end) {
             self.throttle.accepted(now);
@@ -330,8 +323,7 @@ impl Governor {
             }
         };
         self.gate.pass(self.queue.len(), now);
-        let mut reserved = Reserved::default();
-        self.each_limit(|limits| reserved = limits.reserve(ask.tokens, now));
+        let reserved = self.limits.reserve(ask.tokens, now);
         let call = InFlight { ask, reserved, pass, paid, sent_at: now, first_content: None };
         self.in_flight.insert(ticket, call);
         Ok(())
@@ -339,12 +331,6 @@ impl Governor {
 
     fn judge(&mut self, model: ModelKey) -> Option<&mut Judge> {
         self.models.get_mut(model.0)?.judge.as_mut()
-    }
-
-    /// Changes our own limits, and all that the provider has told of.
-    fn each_limit(&mut self, change: impl FnMut(&mut RateLimits)) {
-        let theirs = self.models.iter_mut().map(|model| &mut model.limits);
-        theirs.chain([&mut self.limits]).for_each(change);
     }
 
     fn replied(&mut self, call: &InFlight) {

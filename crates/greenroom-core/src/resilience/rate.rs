@@ -4,8 +4,11 @@
 //! cannot be used in the next. Tokens are reserved before a call is sent, by estimate, and settled by
 //! what it used.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
+use super::governor::ModelKey;
 use crate::model::{LimitHint, RateLimitHints};
 
 /// So many in so long.
@@ -106,39 +109,42 @@ impl Bucket {
     }
 }
 
-/// A limit of ours, and the provider's own beside it: both must have room.
+/// A limit of ours, and the provider's own beside it: all must have room. What the provider tells with replies of one
+/// model does not take the place of what it tells with those of another.
 #[derive(Debug, Clone, Default)]
 struct Limit {
     ours: Option<Bucket>,
-    theirs: Option<Bucket>,
+    theirs: BTreeMap<ModelKey, Bucket>,
 }
 
 impl Limit {
     fn ours(spec: Option<RateSpec>) -> Self {
-        Self { ours: spec.map(Bucket::new), theirs: None }
+        Self { ours: spec.map(Bucket::new), theirs: BTreeMap::new() }
     }
 
     fn wait(&self, n: u64, now: Duration) -> Duration {
-        let waits = self.ours.iter().chain(&self.theirs).map(|bucket| bucket.wait(n, now));
-        waits.max().unwrap_or_default()
+        let buckets = self.ours.iter().chain(self.theirs.values());
+        buckets.map(|bucket| bucket.wait(n, now)).max().unwrap_or_default()
     }
 
     fn for_each(&mut self, change: impl FnMut(&mut Bucket)) {
-        self.ours.iter_mut().chain(&mut self.theirs).for_each(change);
+        self.ours.iter_mut().chain(self.theirs.values_mut()).for_each(change);
     }
 
-    fn learn(&mut self, hint: LimitHint, now: Duration) {
-        let Some(limit) = hint.limit.or(self.theirs.as_ref().map(|bucket| bucket.limit as u64))
-        else {
-            return;
+    fn learn(&mut self, model: ModelKey, hint: LimitHint, now: Duration) {
+        let theirs = match (self.theirs.entry(model), hint.limit) {
+            (Entry::Occupied(theirs), _) => theirs.into_mut(),
+            (Entry::Vacant(theirs), Some(limit)) => {
+                theirs.insert(Bucket::new(RateSpec::per_minute(limit)))
+            }
+            (Entry::Vacant(_), None) => return,
         };
-        let theirs = self.theirs.get_or_insert_with(|| Bucket::new(RateSpec::per_minute(limit)));
         theirs.learn(hint, now);
     }
 }
 
 /// What a call that is under way has reserved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "a reservation that is never settled lowers the limit for as long as it takes to fill"]
 pub struct Reserved {
     tokens: u64,
@@ -186,10 +192,11 @@ impl RateLimits {
         self.settle(reserved, 0, now);
     }
 
-    /// Learns what the provider tells. Our own limits stay as they are.
-    pub fn learn(&mut self, hints: &RateLimitHints, now: Duration) {
-        self.requests.learn(hints.requests, now);
-        self.tokens.learn(hints.tokens, now);
+    /// Learns what the provider tells with a reply of a model; it holds for the account. Our own limits stay as they
+    /// are.
+    pub fn learn(&mut self, model: ModelKey, hints: &RateLimitHints, now: Duration) {
+        self.requests.learn(model, hints.requests, now);
+        self.tokens.learn(model, hints.tokens, now);
     }
 }
 

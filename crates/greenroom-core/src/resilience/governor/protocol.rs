@@ -73,7 +73,7 @@ pub struct Ask {
 
 /// A model of the account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ModelKey(pub(super) usize);
+pub struct ModelKey(pub(in crate::resilience) usize);
 
 /// One call's place, in the queue or under way. Tickets are in the order of asking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -6,6 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+const MODEL: ModelKey = ModelKey(0);
+
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn at(seconds: u64) -> Duration {
@@ -93,7 +95,7 @@ fn hint(limit: u64, remaining: u64, reset_s: u64) -> LimitHint {
 
 fn learned(requests: LimitHint, tokens: LimitHint) -> RateLimits {
     let mut limits = RateLimits::default();
-    limits.learn(&RateLimitHints { requests, tokens }, at(0));
+    limits.learn(MODEL, &RateLimitHints { requests, tokens }, at(0));
     limits
 }
 
@@ -106,7 +108,11 @@ fn rl02_what_the_provider_tells_is_a_limit_beside_our_own() {
     let tokens = learned(LimitHint::default(), hint(1000, 0, 60));
     assert_eq!(tokens.wait(500, at(0)), at(30));
     let mut both = self::limits(Some(1), None);
-    both.learn(&RateLimitHints { requests: hint(60, 60, 0), ..RateLimitHints::default() }, at(0));
+    both.learn(
+        MODEL,
+        &RateLimitHints { requests: hint(60, 60, 0), ..RateLimitHints::default() },
+        at(0),
+    );
     let _ = send(&mut both, 0, at(0));
     assert_eq!(both.wait(0, at(0)), MINUTE, "ours is narrower");
 }
@@ -117,7 +123,7 @@ fn rl02_a_limit_per_day_is_told_from_one_per_minute() {
     assert_eq!(limits.wait(0, at(0)), at(432));
     let rounded = learned(hint(1000, 999, 1), LimitHint::default());
     assert_eq!(
-        rounded.requests.theirs.map(|bucket| bucket.per),
+        rounded.requests.theirs.get(&MODEL).map(|bucket| bucket.per),
         Some(MINUTE),
         "too little is used"
     );
@@ -129,13 +135,17 @@ fn rl02_a_hint_never_gives_back_what_is_on_its_way() {
     for _ in 0..60 {
         assert!(send(&mut limits, 0, at(0)).is_ok());
     }
-    limits.learn(&RateLimitHints { requests: hint(60, 59, 1), ..RateLimitHints::default() }, at(0));
+    limits.learn(
+        MODEL,
+        &RateLimitHints { requests: hint(60, 59, 1), ..RateLimitHints::default() },
+        at(0),
+    );
     assert!(send(&mut limits, 0, at(0)).is_err());
     let nothing = RateLimitHints::default();
-    limits.learn(&nothing, at(0));
+    limits.learn(MODEL, &nothing, at(0));
     assert!(send(&mut limits, 0, at(0)).is_err());
     let zero = LimitHint { limit: Some(0), ..LimitHint::default() };
-    limits.learn(&RateLimitHints { requests: zero, tokens: zero }, at(0));
+    limits.learn(MODEL, &RateLimitHints { requests: zero, tokens: zero }, at(0));
     assert!(limits.wait(1, at(0)) <= MINUTE, "a limit of zero is none");
 }
 

@@ -45,12 +45,13 @@ impl Line {
         Self::default()
     }
 
-    /// Adds an unfinished run that nobody works on; one that is in the line already keeps its place.
-    pub fn add(&mut self, run: RunId) {
-        if let Entry::Vacant(place) = self.places.entry(run) {
-            place.insert(Place::Waiting);
-            self.waiting.push_back(run);
-        }
+    /// Adds an unfinished run that nobody works on, and tells whether it did: one that is in the line already keeps its
+    /// place.
+    pub fn add(&mut self, run: RunId) -> bool {
+        let Entry::Vacant(place) = self.places.entry(run) else { return false };
+        place.insert(Place::Waiting);
+        self.waiting.push_back(run);
+        true
     }
 
     /// What can be done now; each answer is given once. `may_try` says whether everything that was started

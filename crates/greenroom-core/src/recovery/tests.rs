@@ -248,8 +248,8 @@ proptest! {
     ) {
         let spec = RecoverySpec { width, ..RecoverySpec::default() };
         let mut line = Line::new();
-        (0..boots.len()).for_each(|i| line.add(id(i as u128)));
-        (0..boots.len()).for_each(|i| line.add(id(i as u128)));
+        prop_assert!((0..boots.len()).all(|i| line.add(id(i as u128))));
+        prop_assert!(!(0..boots.len()).any(|i| line.add(id(i as u128))));
         let (mut under_way, mut dealt_with): (Vec<Next>, BTreeSet<RunId>) = Default::default();
         let (mut picks, mut may_try) = (picks.into_iter().cycle(), false);
         loop {

@@ -40,7 +40,7 @@ pub(crate) struct Recovery {
     runtime: WeakRuntime,
     spec: RecoverySpec,
     line: Line,
-    /// The runs in the line that had no stream but their root, which had so many events.
+    /// The runs in the line that are to be looked at and had no stream but their root, which had so many events.
     alone: BTreeMap<RunId, u64>,
     /// What was seen of runs that are about to be started, and how they were judged.
     judged: BTreeMap<RunId, (Seen, Verdict)>,
@@ -106,8 +106,8 @@ impl Recovery {
         for head in heads {
             let is_free = !runtime.runs().has(head.run);
             if is_free && !runtime.recovery().is_aside(head.run, n_changes) {
-                self.line.add(head.run);
-                if head.n_root_events == head.n_events {
+                let is_alone = head.n_root_events == head.n_events;
+                if self.line.add(head.run) && is_alone {
                     self.alone.insert(head.run, head.n_events);
                 }
             }
@@ -138,8 +138,8 @@ impl Recovery {
     fn perform(&mut self, next: Next, runtime: &Runtime, context: &Context<'_, Self>) {
         match next {
             Next::Look(run) => {
-                let (journal, n_events) = (runtime.journal(), self.alone.remove(&run));
-                let looked = async move { look(&*journal, run, n_events).await };
+                let (journal, alone) = (runtime.journal(), self.alone.remove(&run));
+                let looked = async move { look(&*journal, run, alone).await };
                 let message = move |looked| RecoveryMessage::Looked(run, Box::new(looked));
                 context.shielded("recover", STEP_MAX, looked, message);
             }

@@ -124,7 +124,7 @@ impl ChatModel for HttpModel {
     fn stream(&self, request: ChatRequest) -> ChatStream {
         let exchange = Exchange {
             model: Arc::clone(&self.0),
-            phase: Phase::New(Box::new(request)),
+            phase: Phase::New(request),
             ready: VecDeque::new(),
             request_id: None,
             n_bytes_sent: 0,
@@ -152,8 +152,8 @@ struct Exchange {
 
 enum Phase {
     /// Nothing is sent before somebody asks for the first event.
-    New(Box<ChatRequest>),
-    Reading(Response, Box<Decoder>),
+    New(ChatRequest),
+    Reading(Response, Decoder),
     Over,
 }
 
@@ -165,7 +165,7 @@ impl Exchange {
             }
             match &mut self.phase {
                 Phase::New(request) => {
-                    let request = std::mem::take(&mut **request);
+                    let request = std::mem::take(request);
                     self.phase = Phase::Over;
                     self.send(request).await;
                 }
@@ -189,7 +189,7 @@ impl Exchange {
                 self.request_id.clone_from(&accepted.meta.request_id);
                 self.ready.push_back(Ok(ChatEvent::Meta(accepted.meta)));
                 let decoder = model.wire.decoder_within(&model.endpoint.name, model.limits);
-                self.phase = Phase::Reading(accepted.response, Box::new(decoder));
+                self.phase = Phase::Reading(accepted.response, decoder);
             }
             Err((meta, error)) => {
                 self.ready.extend(meta.map(|meta| Ok(ChatEvent::Meta(meta))));

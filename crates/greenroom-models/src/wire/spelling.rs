@@ -9,11 +9,10 @@ use serde_json::{Value, json};
 /// The longest name of a tool that every provider takes.
 const NAME_LEN_MAX: usize = 64;
 
-/// The outcome of a call as a text that the model reads, and whether it is an error. A text is not quoted, any other value is
-/// written as JSON.
+/// The outcome of a call as a text that the model reads, and whether it is an error.
 pub(super) fn outcome(outcome: &ToolOutcome) -> (Cow<'_, str>, bool) {
     match outcome {
-        ToolOutcome::Ok(value) => (value_text(value), false),
+        ToolOutcome::Ok(value) => (text(value), false),
         ToolOutcome::Error(error) => {
             (format!("error ({}): {}", error.kind, error.message).into(), true)
         }
@@ -34,12 +33,9 @@ pub(super) fn tool_name(name: &str) -> Cow<'_, str> {
     }
 }
 
-/// The arguments of a call as the text of a JSON value; what was no JSON stays as the model wrote it.
-pub(super) fn arguments_text(arguments: &Value) -> Cow<'_, str> {
-    value_text(arguments)
-}
-
-fn value_text(value: &Value) -> Cow<'_, str> {
+/// The output or the arguments of a call as the text of a JSON value. A text is not quoted: that is how arguments are
+/// kept which a model wrote, and which are no JSON.
+pub(super) fn text(value: &Value) -> Cow<'_, str> {
     match value {
         Value::String(text) => text.into(),
         value => value.to_string().into(),

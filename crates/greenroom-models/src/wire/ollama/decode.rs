@@ -67,7 +67,7 @@ impl Dialect for Decode {
             for call in message.tool_calls.into_iter().flatten() {
                 let arguments = match &call.function.arguments {
                     Value::Null => "".into(),
-                    arguments => spelling::arguments_text(arguments),
+                    arguments => spelling::text(arguments),
                 };
                 let piece = CallPiece {
                     index: Some(self.n_calls),

@@ -138,7 +138,7 @@ impl Decode {
             let arguments = function.and_then(|function| function.arguments.as_ref());
             let arguments = match arguments {
                 None | Some(Value::Null) => "".into(),
-                Some(arguments) => spelling::arguments_text(arguments),
+                Some(arguments) => spelling::text(arguments),
             };
             let piece = CallPiece {
                 index: call.index.or(self.is_whole.then_some(at)),

@@ -201,7 +201,7 @@ fn content<'a>(text: &'a str, images: &[Image]) -> Content<'a> {
 
 fn made<'a>(paired: &'a PairedCall<'a>) -> Made<'a> {
     let name = spelling::tool_name(&paired.call.name);
-    let arguments = spelling::arguments_text(&paired.call.arguments);
+    let arguments = spelling::text(&paired.call.arguments);
     Made { id: &paired.id, r#type: "function", function: Called { name, arguments } }
 }
 

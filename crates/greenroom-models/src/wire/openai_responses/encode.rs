@@ -53,7 +53,7 @@ fn push(input: &mut Vec<Value>, turn: &Turn<'_>) {
             }
             input.extend(calls.iter().map(|paired| {
                 let name = spelling::tool_name(&paired.call.name);
-                let arguments = spelling::arguments_text(&paired.call.arguments);
+                let arguments = spelling::text(&paired.call.arguments);
                 json!({
                     "type": "function_call",
                     "call_id": paired.id,

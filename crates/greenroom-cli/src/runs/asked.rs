@@ -10,6 +10,7 @@ use greenroom_core::time::Timestamp;
 use serde::Serialize;
 
 use super::list::span;
+use super::named;
 
 /// The most that is shown of a call, in characters. `runs export` has all of it.
 const SHOWN_CHARS_MAX: usize = 2_000;
@@ -35,11 +36,12 @@ pub(crate) struct Asked {
 impl Asked {
     pub(crate) fn new(pending: &PendingCall, store: Option<&Path>) -> Self {
         let run = pending.run().map(|run| run.to_string()).unwrap_or_default();
+        let id = pending.run().map(named).unwrap_or_default();
         let (call, seen) = (name(pending), mark(pending));
         let store = store
             .map(|store| format!(" --store {}", quoted(&store.to_string_lossy())))
             .unwrap_or_default();
-        let (id, quoted) = (&run[..run.len().min(8)], quoted(&call));
+        let quoted = quoted(&call);
         let command =
             |verb: &str| format!("greenroom runs {verb} {id} {quoted} --seen {seen}{store}");
         let (approve, deny) = (command("approve"), command("deny"));

@@ -142,15 +142,22 @@ async fn what_was_spent_is_told_by_agent_and_model() {
     end(runtime).await;
 }
 
+/// What the library says.
+const LARGE: &str = "The default capacity of a mailbox is 64 messages.";
+
+/// A corpus of one text with vectors, and the directory that it is in.
+async fn library(embedder: HashedEmbedder) -> (tempfile::TempDir, Corpus) {
+    let dir = tempfile::TempDir::new().expect("a directory");
+    std::fs::write(dir.path().join("mailbox.md"), LARGE).expect("it can be written");
+    let options = CorpusOptions::new([dir.path()]).embedding(Embedding::new(embedder));
+    let corpus = Corpus::open(options).await.expect("it opens");
+    (dir, corpus)
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_vectors_of_questions_are_paid_for_by_the_run_that_asks() {
     let runtime = runtime().await;
-    let dir = tempfile::TempDir::new().expect("a directory");
-    let text = "The default capacity of a mailbox is 64 messages.";
-    std::fs::write(dir.path().join("mailbox.md"), text).expect("it can be written");
-    let embedding = Embedding::new(HashedEmbedder::new("e").price(price()));
-    let corpus = Corpus::open(CorpusOptions::new([dir.path()]).embedding(embedding)).await;
-    let corpus = corpus.expect("it opens");
+    let (_dir, corpus) = library(HashedEmbedder::new("e").price(price())).await;
     let team = runtime.team().model(Extractive::new()).source(corpus.clone()).start().await;
     let run = team.expect("it starts").ask("How large is a mailbox?").await.expect("accepted");
     let outcome = run.outcome().await;
@@ -176,11 +183,7 @@ async fn searched(
     budget: Budget,
 ) -> (Outcome, u64, usize) {
     let runtime = runtime().await;
-    let dir = tempfile::TempDir::new().expect("a directory");
-    let text = "The default capacity of a mailbox is 64 messages.";
-    std::fs::write(dir.path().join("mailbox.md"), text).expect("it can be written");
-    let options = CorpusOptions::new([dir.path()]).embedding(Embedding::new(embedder.clone()));
-    let corpus = Corpus::open(options).await.expect("it opens");
+    let (_dir, corpus) = library(embedder.clone()).await;
     let n_before = embedder.n_requests();
     let team = runtime.team().model(model).source(corpus).start().await.expect("it starts");
     let goal = Goal { budget, ..Goal::new("How large is a mailbox?") };
@@ -272,19 +275,15 @@ async fn a_price_passes_through_everything_that_surrounds_a_model() {
 #[tokio::test(start_paused = true)]
 async fn the_vector_of_a_task_is_paid_for_by_its_run_as_well() {
     let runtime = runtime().await;
-    let dir = tempfile::TempDir::new().expect("a directory");
-    let text = "The default capacity of a mailbox is 64 messages.";
-    std::fs::write(dir.path().join("mailbox.md"), text).expect("it can be written");
-    let embedding = Embedding::new(HashedEmbedder::new("e").price(price()));
-    let corpus = Corpus::open(CorpusOptions::new([dir.path()]).embedding(embedding)).await;
-    let model = ScriptedModel::answering(move |request: &ChatRequest| {
+    let (_dir, corpus) = library(HashedEmbedder::new("e").price(price())).await;
+    let model = ScriptedModel::answering(|request: &ChatRequest| {
         let task = PlannedTask::new("t1", "retrieval", "How large is a mailbox?");
         ChatReply::text(match &request.output {
             Some(_) => serde_json::to_string(&Plan { tasks: vec![task] }).expect("JSON"),
-            None => format!("{text} [1]"),
+            None => format!("{LARGE} [1]"),
         })
     });
-    let team = runtime.team().model(model).source(corpus.expect("it opens")).start().await;
+    let team = runtime.team().model(model).source(corpus).start().await;
     let run = team.expect("it starts").ask("How large is a mailbox?").await.expect("accepted");
     let outcome = run.outcome().await;
     assert_eq!(outcome.status, Status::Completed, "{outcome:#?}");

@@ -191,18 +191,23 @@ fn a_run_that_sleeps_is_cancelled_by_its_runtime_and_by_its_handle() {
     assert_eq!(unfinished(&world.journal), []);
 }
 
+/// What a run waits for that has fallen asleep, in a process that is over.
+fn slept_over(world: &World) -> PendingCall {
+    process(async {
+        let runtime = runtime(world.journal.clone(), 1, 0).await;
+        let run = world.agent(&runtime).start("go").await.expect("accepted");
+        let asked = pending(&runtime, run.id()).await.remove(0);
+        asleep(&run).await;
+        asked
+    })
+}
+
 /// A process that finds a run asleep starts nothing for it.
 #[test]
 fn a_run_sleeps_on_in_the_next_process_and_is_answered_there_or_without_any() {
     for is_answered_at_work in [true, false] {
         let world = World::new(&[("pay", 1)]);
-        let asked = process(async {
-            let runtime = runtime(world.journal.clone(), 1, 0).await;
-            let run = world.agent(&runtime).start("go").await.expect("accepted");
-            let asked = pending(&runtime, run.id()).await.remove(0);
-            asleep(&run).await;
-            asked
-        });
+        let asked = slept_over(&world);
         for n_life in 2..8 {
             world.next(n_life, async |runtime, run| {
                 assert!(run.asleep_until().is_some());
@@ -408,13 +413,7 @@ fn whoever_waits_for_a_run_that_is_left_to_the_next_process_is_told_so() {
 fn a_run_is_told_things_while_the_next_process_puts_it_to_sleep() {
     for (n_yields, is_cancelled) in (0..60).flat_map(|n| [(n, false), (n, true)]) {
         let world = World::new(&[("pay", 1)]);
-        let asked = process(async {
-            let runtime = runtime(world.journal.clone(), 1, 0).await;
-            let run = world.agent(&runtime).start("go").await.expect("accepted");
-            let asked = pending(&runtime, run.id()).await.remove(0);
-            asleep(&run).await;
-            asked
-        });
+        let asked = slept_over(&world);
         let run = unfinished(&world.journal)[0];
         process(async {
             let runtime = runtime(world.journal.clone(), 2, 100).await;

@@ -5,12 +5,13 @@ use std::time::Duration;
 use greenroom_core::alive::{Alive, LivingKind};
 use greenroom_core::approval::{Decision, PendingCall};
 use greenroom_core::budget::Budget;
-use greenroom_core::journal::{Event, Journal, MemoryJournal};
+use greenroom_core::ids::StreamId;
+use greenroom_core::journal::{Event, Journal, MemoryJournal, Recorded};
 use greenroom_core::model::{ChatReply, ChatRequest};
 use greenroom_core::report::{Goal, Outcome, Status, TaskFailureKind};
 use greenroom_core::tool::{Approval, DynTool};
 use greenroom_runtime::{ControlError, Run, RunEvent, Runtime, Team};
-use greenroom_testkit::{ScriptedModel, ScriptedTool};
+use greenroom_testkit::{EvictingJournal, ScriptedModel, ScriptedTool};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -443,6 +444,35 @@ fn a_run_is_told_things_while_the_next_process_puts_it_to_sleep() {
         });
         assert_eq!(world.n_paid(), usize::from(!is_cancelled), "{n_yields}");
     }
+}
+
+/// An agent that fails once it is stored that its run sleeps was not stopped for it. It is awake, and says so: the next
+/// process starts the run.
+#[test]
+fn a_run_that_was_not_stopped_after_all_is_awake_in_the_next_process() {
+    let world = World::new(&[("pay", 1)]);
+    let is_sleep = |recorded: &Recorded| matches!(recorded.event, Event::RunAsleep { .. });
+    let id = process(async {
+        let journal = EvictingJournal::new(world.journal.clone());
+        let runtime = runtime(journal, 1, 0).await;
+        let run = world.agent(&runtime).start("go").await.expect("accepted");
+        let root = StreamId::root(run.id());
+        for _ in 0..600 {
+            sleep(Duration::from_secs(1)).await;
+            let stored = world.journal.load(&root).await.expect("memory answers");
+            if stored.iter().any(is_sleep) && !stored.last().is_some_and(is_sleep) {
+                return run.id();
+            }
+        }
+        panic!("it does not wake");
+    });
+    world.next(2, async |runtime, run| {
+        assert_eq!((run.id(), run.asleep_until()), (id, None));
+        let asked = pending(runtime, id).await.remove(0);
+        assert_eq!(runtime.approve(&asked, "ann").await, Ok(()));
+        assert_eq!(text(&run).await, "1");
+        runtime.shutdown().await;
+    });
 }
 
 /// However far a run is with waking, it is cancelled.

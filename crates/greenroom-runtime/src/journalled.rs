@@ -197,9 +197,9 @@ pub(crate) struct Journalled<M> {
     past: Option<Box<Past<M>>>,
 }
 
-/// How many events of a stream a debug build reads again after each. What a machine keeps beside its stream
-/// shows long before.
-const REREAD_MAX: usize = 64;
+/// How many events of a stream a debug build reads again after each. No run of a test has more; longer ones of users
+/// must not become slower with each event.
+const REREAD_MAX: usize = 1_024;
 
 /// What a machine is read back from. A debug build evicts it after each event: what it goes on with is a new
 /// machine and the text of the stream. So every test that runs an agent or a team shows that all they know is

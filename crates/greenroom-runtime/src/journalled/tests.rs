@@ -40,7 +40,7 @@ async fn d5_a_machine_is_read_back_after_every_event() {
     let mut journalled =
         Journalled::new(Secretive::default(), journal, clock, stream, Pace::default());
     journalled.fold_stored(&[]);
-    for n_events in 1..=100 {
+    for n_events in 1..=REREAD_MAX as u64 + 1 {
         assert!(matches!(journalled.next(), Ok(Next::Wait)));
         assert!(journalled.machine.n_asked.get() > 0, "it was asked");
         journalled.record(Event::GatheringEnded);

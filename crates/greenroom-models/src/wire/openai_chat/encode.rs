@@ -25,7 +25,7 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     max_tokens: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    response_format: Option<Value>,
+    response_format: Option<ResponseFormat<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,6 +44,20 @@ struct Body<'a> {
     tool_choice: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     parallel_tool_calls: Option<bool>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum ResponseFormat<'a> {
+    JsonObject,
+    JsonSchema { json_schema: NamedSchema<'a> },
+}
+
+#[derive(Serialize)]
+struct NamedSchema<'a> {
+    name: &'a str,
+    schema: &'a Value,
+    strict: bool,
 }
 
 #[derive(Serialize)]
@@ -109,14 +123,14 @@ struct Function<'a> {
 pub(in crate::wire) fn encode(model: &str, request: &ChatRequest, quirks: Quirks) -> Value {
     let (request, format) = shape::asked(request, quirks, Some(&schema::OPENAI));
     let turns = turns(&request.messages);
-    serde_json::to_value(spelled(model, &request, &turns, format, quirks)).expect(IS_JSON)
+    serde_json::to_value(spelled(model, &request, &turns, &format, quirks)).expect(IS_JSON)
 }
 
 /// The body as it is sent.
 pub(in crate::wire) fn written(model: &str, request: &ChatRequest, quirks: Quirks) -> Vec<u8> {
     let (request, format) = shape::asked(request, quirks, Some(&schema::OPENAI));
     let turns = turns(&request.messages);
-    serde_json::to_vec(&spelled(model, &request, &turns, format, quirks)).expect(IS_JSON)
+    serde_json::to_vec(&spelled(model, &request, &turns, &format, quirks)).expect(IS_JSON)
 }
 
 const IS_JSON: &str = "its maps have text for keys";
@@ -125,7 +139,7 @@ fn spelled<'a>(
     model: &'a str,
     request: &'a ChatRequest,
     turns: &'a [Turn<'a>],
-    format: Format,
+    format: &'a Format,
     quirks: Quirks,
 ) -> Body<'a> {
     let mut messages = Vec::with_capacity(turns.len());
@@ -157,14 +171,13 @@ fn spelled<'a>(
     }
 }
 
-fn response_format(format: Format) -> Option<Value> {
+fn response_format(format: &Format) -> Option<ResponseFormat<'_>> {
     match format {
         Format::Free => None,
-        Format::Json => Some(json!({ "type": "json_object" })),
-        Format::Schema { name, schema, is_strict } => {
-            let schema = json!({ "name": name, "schema": schema, "strict": is_strict });
-            Some(json!({ "type": "json_schema", "json_schema": schema }))
-        }
+        Format::Json => Some(ResponseFormat::JsonObject),
+        Format::Schema { name, schema, is_strict } => Some(ResponseFormat::JsonSchema {
+            json_schema: NamedSchema { name, schema, strict: *is_strict },
+        }),
     }
 }
 

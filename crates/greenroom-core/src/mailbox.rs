@@ -166,11 +166,13 @@ impl<T> Mailbox<T> {
                 _ => return Admission::Full(message),
             }
         }
-        self.lanes[lane as usize].push_back(Queued {
-            message,
-            n_deliveries: 0,
-            place: Place::Nowhere,
-        });
+        let queued = Queued { message, n_deliveries: 0, place: Place::Nowhere };
+        let waiting = &mut self.lanes[lane as usize];
+        if waiting.capacity() == 0 {
+            // Most agents of a team have one message at a time.
+            waiting.reserve_exact(1);
+        }
+        waiting.push_back(queued);
         self.n_admitted += 1;
         self.depth_max = self.depth_max.max(self.depth());
         match displaced {

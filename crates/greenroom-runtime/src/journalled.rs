@@ -308,9 +308,8 @@ impl<M: Fold> Journalled<M> {
         if self.queue.is_empty() {
             // What is not begun now is decided again by the next process.
             let is_parking = self.pace.parking.is_cancelled();
-            let mut decided = self.machine.decide();
-            decided.retain(|event| !(is_parking && event.is_intent()));
-            self.queue.extend(decided);
+            self.queue = self.machine.decide();
+            self.queue.retain(|event| !(is_parking && event.is_intent()));
         }
         if self.queue.is_empty() {
             return Ok(Next::Wait);
@@ -349,7 +348,11 @@ impl<M: Fold> Journalled<M> {
             if recorded.event.is_result() && !self.pace.moved.is_cancelled() {
                 self.pace.moved.cancel();
             }
-            commands.extend(self.machine.command(&recorded.event));
+            if let Some(command) = self.machine.command(&recorded.event) {
+                // One is the rule, and they are large.
+                commands.reserve_exact(1);
+                commands.push(command);
+            }
         }
         commands
     }

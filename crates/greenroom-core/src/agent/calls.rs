@@ -94,7 +94,7 @@ impl OpenCall {
 
     /// The outcome as the conversation holds it; an error when there is none.
     pub(super) fn closed(&self) -> Message {
-        let ToolCall { id, name, .. } = self.call.clone();
+        let (id, name) = (self.call.id.clone(), self.call.name.clone());
         let outcome = self.outcome.clone().unwrap_or_else(|| interrupted().into_owned());
         Message::Tool { call: id, name, outcome }
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use greenroom_core::model::{ModelError, ModelErrorKind};
+use reqwest::{Method, Request};
 use serde_json::Value;
 
 use super::model::HttpModel;
@@ -30,8 +31,10 @@ impl HttpModel {
         let endpoint = self.endpoint();
         let none = || endpoint.error(ModelErrorKind::Endpoint, "there is no list of models");
         let url = endpoint.beside(endpoint.wire.models_path()).ok_or_else(none)?;
-        let request = endpoint.client.get(url).headers(endpoint.headers.clone());
-        let response = endpoint.reach(request.timeout(LIST_TIMEOUT)).await?;
+        let mut request = Request::new(Method::GET, url);
+        *request.headers_mut() = endpoint.headers.clone();
+        *request.timeout_mut() = Some(LIST_TIMEOUT);
+        let response = endpoint.reach(request).await?;
         let response = endpoint.check(response).await?;
         let body = endpoint.body(response, LIST_LEN_MAX).await?;
         names(&body).ok_or_else(none)

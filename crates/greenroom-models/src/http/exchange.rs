@@ -9,7 +9,7 @@ use greenroom_core::secret::Secret;
 use reqwest::header::{
     CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION,
 };
-use reqwest::{Client, RequestBuilder, Response, Url};
+use reqwest::{Client, Method, Request, Response, Url};
 
 use crate::headers;
 use crate::wire::{Failed, Wire, failure};
@@ -51,10 +51,9 @@ impl Endpoint {
         body: Vec<u8>,
         idempotency_key: Option<&str>,
     ) -> Result<Accepted, Unaccepted> {
-        let mut headers = self.headers.clone();
-        let key = idempotency_key.and_then(|key| HeaderValue::try_from(key).ok());
-        headers.extend(key.map(|key| (HeaderName::from_static("idempotency-key"), key)));
-        let request = self.client.post(self.url.clone()).headers(headers).body(body);
+        let mut request = Request::new(Method::POST, self.url.clone());
+        *request.headers_mut() = self.headers_with(idempotency_key);
+        *request.body_mut() = Some(body.into());
         let response = self.reach(request).await.map_err(|error| (None, error))?;
         let meta = {
             let head = header(&response);
@@ -69,13 +68,22 @@ impl Endpoint {
         }
     }
 
+    fn headers_with(&self, idempotency_key: Option<&str>) -> HeaderMap {
+        // With room for the key and for what every request gets, they do not grow.
+        let mut headers = HeaderMap::with_capacity(self.headers.len() + 2);
+        headers.extend(self.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
+        let key = idempotency_key.and_then(|key| HeaderValue::try_from(key).ok());
+        headers.extend(key.map(|key| (HeaderName::from_static("idempotency-key"), key)));
+        headers
+    }
+
     /// Sends a request, unless it would leave this machine and may not. There is no other way out.
-    pub(super) async fn reach(&self, request: RequestBuilder) -> Result<Response, ModelError> {
+    pub(super) async fn reach(&self, request: Request) -> Result<Response, ModelError> {
         if self.is_offline && !self.is_on_this_machine() {
             let message = format!("real calls are forbidden here, and {} is one", self.origin());
             return Err(self.error(ModelErrorKind::Offline, message));
         }
-        request.send().await.map_err(|error| self.unsent(&error))
+        self.client.execute(request).await.map_err(|error| self.unsent(&error))
     }
 
     /// Reads a body of at most so many bytes.

@@ -1,6 +1,5 @@
 //! A model of a provider.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -125,7 +124,8 @@ impl ChatModel for HttpModel {
         let exchange = Exchange {
             model: Arc::clone(&self.0),
             phase: Phase::New(request),
-            ready: VecDeque::new(),
+            ready: Vec::new(),
+            failure: None,
             request_id: None,
             n_bytes_sent: 0,
             was_shown: false,
@@ -142,8 +142,10 @@ impl ChatModel for HttpModel {
 struct Exchange {
     model: Arc<Inner>,
     phase: Phase,
-    /// What is to be told next.
-    ready: VecDeque<Result<ChatEvent, ModelError>>,
+    /// What is to be told, the next event last.
+    ready: Vec<ChatEvent>,
+    /// What is told after it.
+    failure: Option<ModelError>,
     request_id: Option<String>,
     n_bytes_sent: usize,
     /// Whether a part of the reply was told.
@@ -160,8 +162,11 @@ enum Phase {
 impl Exchange {
     async fn next(&mut self) -> Option<Result<ChatEvent, ModelError>> {
         loop {
-            if let Some(event) = self.ready.pop_front() {
-                return Some(event);
+            if let Some(event) = self.ready.pop() {
+                return Some(Ok(event));
+            }
+            if let Some(error) = self.failure.take() {
+                return Some(Err(error));
             }
             match &mut self.phase {
                 Phase::New(request) => {
@@ -187,13 +192,13 @@ impl Exchange {
         match self.sent(&model, &request, key).await {
             Ok(accepted) => {
                 self.request_id.clone_from(&accepted.meta.request_id);
-                self.ready.push_back(Ok(ChatEvent::Meta(accepted.meta)));
+                self.ready.push(ChatEvent::Meta(accepted.meta));
                 let decoder = model.wire.decoder_within(&model.endpoint.name, model.limits);
                 self.phase = Phase::Reading(accepted.response, decoder);
             }
             Err((meta, error)) => {
-                self.ready.extend(meta.map(|meta| Ok(ChatEvent::Meta(meta))));
-                self.ready.push_back(Err(error));
+                self.ready.extend(meta.map(ChatEvent::Meta));
+                self.failure = Some(error);
             }
         }
     }
@@ -227,10 +232,9 @@ impl Exchange {
 
     async fn read(&mut self) {
         let Phase::Reading(response, decoder) = &mut self.phase else { return };
-        let mut events = Vec::new();
         let read = match response.chunk().await {
-            Ok(Some(bytes)) => decoder.push(&bytes, &mut events),
-            Ok(None) => decoder.end(&mut events),
+            Ok(Some(bytes)) => decoder.push(&bytes, &mut self.ready),
+            Ok(None) => decoder.end(&mut self.ready),
             Err(_) => Err(self.model.endpoint.broken()),
         };
         if decoder.is_finished() {
@@ -241,28 +245,24 @@ impl Exchange {
         if decoder.is_finished() || read.is_err() {
             self.phase = Phase::Over;
         }
-        for event in events {
-            let event = self.counted(event);
-            self.was_shown |= !matches!(event, ChatEvent::Finished(_));
-            self.ready.push_back(Ok(event));
+        for event in &mut self.ready {
+            match event {
+                ChatEvent::Finished(reply) => estimate(reply, self.n_bytes_sent),
+                _ => self.was_shown = true,
+            }
         }
+        self.ready.reverse();
         if let Err(error) = read {
             let error = self.model.endpoint.shown(error, self.request_id.as_deref());
-            self.ready.push_back(Err(ModelError { is_partial: self.was_shown, ..error }));
+            self.failure = Some(ModelError { is_partial: self.was_shown, ..error });
         }
     }
+}
 
-    /// An estimate of the tokens that were sent, where the provider counted none.
-    fn counted(&self, event: ChatEvent) -> ChatEvent {
-        match event {
-            ChatEvent::Finished(mut reply) => {
-                let ChatReply { usage, .. } = &mut reply;
-                if usage.estimated_calls > 0 && usage.input_tokens == 0 {
-                    usage.input_tokens = self.n_bytes_sent.div_ceil(4) as u64;
-                }
-                ChatEvent::Finished(reply)
-            }
-            event => event,
-        }
+/// Estimates the tokens that were sent, where the provider counted none.
+fn estimate(reply: &mut ChatReply, n_bytes_sent: usize) {
+    let ChatReply { usage, .. } = reply;
+    if usage.estimated_calls > 0 && usage.input_tokens == 0 {
+        usage.input_tokens = n_bytes_sent.div_ceil(4) as u64;
     }
 }

@@ -130,8 +130,14 @@ pub(in crate::wire) fn encode(model: &str, request: &ChatRequest, quirks: Quirks
 pub(in crate::wire) fn written(model: &str, request: &ChatRequest, quirks: Quirks) -> Vec<u8> {
     let (request, format) = shape::asked(request, quirks, Some(&schema::OPENAI));
     let turns = turns(&request.messages);
-    serde_json::to_vec(&spelled(model, &request, &turns, &format, quirks)).expect(IS_JSON)
+    let mut body = Vec::with_capacity(BODY_LEN);
+    let spelled = spelled(model, &request, &turns, &format, quirks);
+    serde_json::to_writer(&mut body, &spelled).expect(IS_JSON);
+    body
 }
+
+/// How long a body is at least, with a tool or two.
+const BODY_LEN: usize = 2 << 10;
 
 const IS_JSON: &str = "its maps have text for keys";
 

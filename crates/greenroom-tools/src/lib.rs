@@ -9,6 +9,8 @@ mod calculate;
 mod date;
 #[cfg(target_os = "linux")]
 mod process;
+#[cfg(target_os = "linux")]
+pub mod program;
 mod read_file;
 
 mod builtin;

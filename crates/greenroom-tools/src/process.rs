@@ -11,31 +11,22 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::File;
-use std::io::{self, ErrorKind, Read as _};
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::io;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::process::{Command, ExitStatus};
 
 use greenroom_core::BoxFuture;
 use greenroom_core::redact::redact;
 use greenroom_core::tool::{
     Approval, DynTool, EffectClass, ToolContext, ToolError, ToolErrorKind, ToolSpec,
 };
-use nix::sys::signal::{Signal, killpg};
-use nix::sys::wait::{Id, WaitPidFlag, waitid};
-use nix::unistd::Pid;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::unix::pipe::{Receiver, Sender, pipe};
+use tokio::io::AsyncWriteExt as _;
+
+use crate::program::{Kept, Program, Started, ending};
 
 /// How much of what a program writes to standard error is told of a failure.
 const COMPLAINT_LEN_MAX: usize = 2 << 10;
-/// How much is read at once.
-const PIECE_LEN: usize = 64 << 10;
-/// How much a pipe can hold, unless root has raised that.
-const PIPE_LEN_MAX: usize = 1 << 20;
 
 /// A program that agents may call. It reads the arguments as JSON from standard input.
 ///
@@ -129,12 +120,11 @@ impl ProcessTool {
             let program = self.program.to_string_lossy();
             ToolError::failed(format!("{program:?} cannot be run: {error}"))
         };
-        let Running { group, mut stdin, mut stdout, mut stderr } =
-            self.start(&context).map_err(failed)?;
-        let _kill = KillOnDrop(Arc::clone(&group));
-        let ended = tokio::task::spawn_blocking(move || group.wait());
-        let mut said = Kept { is_start: true, len_max: self.output_len_max, ..Kept::default() };
-        let mut complained = Kept { len_max: COMPLAINT_LEN_MAX, ..Kept::default() };
+        // Dropped with the call, it is killed.
+        let Started { program: _program, ended, mut stdin, mut stdout, mut stderr } =
+            Program::start(self.command(&context)).map_err(failed)?;
+        let mut said = Kept::start(self.output_len_max);
+        let mut complained = Kept::end(COMPLAINT_LEN_MAX);
         let talk = async {
             let write = async {
                 // A program that reads nothing is no error.
@@ -145,7 +135,7 @@ impl ProcessTool {
             std::future::pending::<()>().await;
         };
         let status = tokio::select! {
-            ended = ended => ended.unwrap_or_else(|panic| Err(io::Error::other(panic))),
+            ended = ended => ended,
             () = talk => unreachable!("it is pending"),
         };
         // Whoever has left the group may hold the pipes open: what is in them now is all that counts.
@@ -159,27 +149,17 @@ impl ProcessTool {
         }
     }
 
-    fn start(&self, context: &ToolContext) -> io::Result<Running> {
-        let ((stdin, for_stdin), (out, stdout), (err, stderr)) = (pipe()?, pipe()?, pipe()?);
+    fn command(&self, context: &ToolContext) -> Command {
         let mut command = Command::new(&self.program);
         command
             .args(&self.args)
             .env_clear()
             .envs(self.env.iter().map(|(name, value)| (name, value)))
-            .env("IDEMPOTENCY_KEY", context.idempotency_key.to_string())
-            .stdin(for_stdin.into_blocking_fd()?)
-            .stdout(out.into_blocking_fd()?)
-            .stderr(err.into_blocking_fd()?)
-            .process_group(0);
+            .env("IDEMPOTENCY_KEY", context.idempotency_key.to_string());
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
         }
-        let child = command.spawn()?;
-        let group = Arc::new(Group {
-            leader: Pid::from_raw(child.id() as i32),
-            child: Mutex::new(Some(child)),
-        });
-        Ok(Running { group, stdin, stdout, stderr })
+        command
     }
 }
 
@@ -212,115 +192,13 @@ impl fmt::Debug for ProcessTool {
 }
 
 fn failure(status: ExitStatus, complained: &Kept) -> ToolError {
-    let how = match (status.code(), status.signal()) {
-        (Some(code), _) => format!("it ended with {code}"),
-        (None, signal) => format!("it was ended by signal {}", signal.unwrap_or_default()),
-    };
+    let how = ending(status);
     let text = complained.text();
     let message = match redact(text.trim()) {
         text if text.is_empty() => how,
         text => format!("{how}: {text}"),
     };
     ToolError::new(ToolErrorKind::Failed, message)
-}
-
-/// A program at work.
-struct Running {
-    group: Arc<Group>,
-    stdin: Sender,
-    stdout: Receiver,
-    stderr: Receiver,
-}
-
-/// A process group, by the program that leads it.
-struct Group {
-    leader: Pid,
-    /// `None` once it is reaped: its number may be another's from then on.
-    child: Mutex<Option<Child>>,
-}
-
-impl Group {
-    /// Waits until the program has ended, and kills what it leaves behind.
-    fn wait(&self) -> io::Result<ExitStatus> {
-        // It is not reaped here, so that nobody else gets its number before its group is killed.
-        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
-        while let Err(errno) = waitid(Id::Pid(self.leader), flags) {
-            if errno != nix::errno::Errno::EINTR {
-                return Err(errno.into());
-            }
-        }
-        let mut child = self.child();
-        let Some(mut ended) = child.take() else { return Err(ErrorKind::NotFound.into()) };
-        // Nobody may be left to be killed.
-        let _ = killpg(self.leader, Signal::SIGKILL);
-        ended.wait()
-    }
-
-    fn child(&self) -> MutexGuard<'_, Option<Child>> {
-        self.child.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Kills a group that is still there.
-struct KillOnDrop(Arc<Group>);
-
-impl Drop for KillOnDrop {
-    fn drop(&mut self) {
-        // Nobody reaps it meanwhile.
-        let child = self.0.child();
-        if child.is_some() {
-            let _ = killpg(self.0.leader, Signal::SIGKILL);
-        }
-    }
-}
-
-/// As much of a stream as is kept: its start, or else its end.
-#[derive(Default)]
-struct Kept {
-    is_start: bool,
-    len_max: usize,
-    bytes: Vec<u8>,
-    n_left_out: usize,
-}
-
-impl Kept {
-    /// Reads to the end.
-    async fn read(&mut self, from: &mut Receiver) {
-        let mut piece = vec![0; PIECE_LEN];
-        while let Ok(n @ 1..) = from.read(&mut piece).await {
-            self.push(&piece[..n]);
-        }
-    }
-
-    /// Reads what is there, and no more than a pipe holds.
-    fn rest(&mut self, from: Receiver) {
-        let Ok(mut from) = from.into_nonblocking_fd().map(File::from) else { return };
-        let mut piece = vec![0; PIECE_LEN];
-        for _ in 0..PIPE_LEN_MAX / PIECE_LEN {
-            let Ok(n @ 1..) = from.read(&mut piece) else { return };
-            self.push(&piece[..n]);
-        }
-    }
-
-    fn push(&mut self, piece: &[u8]) {
-        self.bytes.extend_from_slice(piece);
-        let n_more = self.bytes.len().saturating_sub(self.len_max);
-        if self.is_start {
-            self.bytes.truncate(self.len_max);
-        } else {
-            self.bytes.drain(..n_more);
-        }
-        self.n_left_out += n_more;
-    }
-
-    fn text(&self) -> String {
-        let text = String::from_utf8_lossy(&self.bytes);
-        match self.n_left_out {
-            0 => text.into_owned(),
-            n if self.is_start => format!("{text}… and {n} bytes more"),
-            _ => format!("…{text}"),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -36,6 +36,11 @@ fn a_model_is_asked_for_a_value() {
 }
 
 #[test]
+fn an_agent_uses_the_tools_of_a_server() {
+    check("mcp", &["starting sums", "[McpTool(\"sums__add\")]", "42"]);
+}
+
+#[test]
 fn an_actor_of_ones_own_crashes_comes_back_and_is_asked() {
     check(
         "custom_actor",

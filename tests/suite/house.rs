@@ -10,12 +10,13 @@ const FILE_LINES_MAX: usize = 400;
 const FUNCTION_LINES_MAX: usize = 70;
 
 /// Which of ours a crate may depend on, to be built. Tests may use the testkit besides.
-const EDGES: [(&str, &[&str]); 12] = [
+const EDGES: [(&str, &[&str]); 13] = [
     ("greenroom-core", &[]),
     ("greenroom-runtime", &["greenroom-core", "greenroom-output"]),
     ("greenroom-output", &["greenroom-core"]),
     ("greenroom-models", &["greenroom-core"]),
     ("greenroom-tools", &["greenroom-core"]),
+    ("greenroom-mcp", &["greenroom-core", "greenroom-tools"]),
     ("greenroom-retrieval", &["greenroom-core"]),
     ("greenroom-journal", &["greenroom-core"]),
     ("greenroom-testkit", &["greenroom-core"]),
@@ -25,6 +26,7 @@ const EDGES: [(&str, &[&str]); 12] = [
             "greenroom-core",
             "greenroom-output",
             "greenroom-runtime",
+            "greenroom-mcp",
             "greenroom-models",
             "greenroom-tools",
             "greenroom-retrieval",
@@ -49,11 +51,12 @@ const EDGES: [(&str, &[&str]); 12] = [
 ];
 
 /// Crates that only these of ours may depend on, to be built: whoever knows them owns what they do.
-const OWNED: [(&str, &[&str]); 4] = [
+const OWNED: [(&str, &[&str]); 5] = [
     ("ractor", &["greenroom-runtime"]),
     ("tantivy", &["greenroom-retrieval"]),
     ("rusqlite", &["greenroom-journal"]),
     ("jsonschema", &["greenroom-output"]),
+    ("rmcp", &["greenroom-mcp"]),
 ];
 
 /// What the core never depends on.

@@ -18,6 +18,7 @@ mod inspection;
 mod kills;
 mod leaks;
 mod mailboxes;
+mod mcp;
 mod models;
 mod pages;
 mod people;

@@ -150,6 +150,7 @@ fn the_rust_on_every_page_is_compiled_somewhere() {
         "examples/typed_agent.rs",
         "examples/embed.rs",
         "examples/custom_actor.rs",
+        "examples/mcp.rs",
         "examples/operations.rs",
         "examples/pool.rs",
         "examples/persistent_actor.rs",

@@ -5,6 +5,8 @@
 pub use greenroom_core as core;
 #[cfg(feature = "journal")]
 pub use greenroom_journal as journal;
+#[cfg(all(feature = "mcp", target_os = "linux"))]
+pub use greenroom_mcp as mcp;
 pub use greenroom_models as models;
 #[cfg(feature = "retrieval")]
 pub use greenroom_retrieval as retrieval;
@@ -25,6 +27,8 @@ pub use greenroom_core::tool::{Approval, Tool, tool, tool_with};
 pub use greenroom_core::watchdog::{OnStuck, WatchdogSpec};
 #[cfg(feature = "journal")]
 pub use greenroom_journal::{Durability, SqliteJournal, SqliteOptions};
+#[cfg(all(feature = "mcp", target_os = "linux"))]
+pub use greenroom_mcp::{McpClient, McpConfig, McpServer, McpTool};
 pub use greenroom_models::Extractive;
 #[cfg(feature = "http")]
 pub use greenroom_models::http::{Providers, Settings};

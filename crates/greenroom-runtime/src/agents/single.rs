@@ -76,6 +76,12 @@ impl<T> AgentBuilder<T> {
         self
     }
 
+    /// Tools that the model may call.
+    pub fn tools(mut self, tools: impl IntoIterator<Item = impl DynTool>) -> Self {
+        self.tools.extend(tools.into_iter().map(|tool| Arc::new(tool) as Arc<dyn DynTool>));
+        self
+    }
+
     /// Limits on the agent's turns.
     pub fn limits(mut self, limits: TurnLimits) -> Self {
         self.spec.limits = limits;

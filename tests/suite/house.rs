@@ -39,6 +39,7 @@ const EDGES: [(&str, &[&str]); 13] = [
             "greenroom",
             "greenroom-core",
             "greenroom-runtime",
+            "greenroom-mcp",
             "greenroom-models",
             "greenroom-tools",
             "greenroom-retrieval",

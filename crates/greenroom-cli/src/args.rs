@@ -40,6 +40,7 @@ Examples:
   greenroom ask - --corpus docs notes --json < question.txt
   greenroom ask \"How large is a mailbox?\" --corpus docs --model openai:gpt-5
   greenroom ask \"How large is a mailbox?\" --corpus docs --approve search
+  greenroom ask \"Which issues are open?\" --corpus docs --mcp .mcp.json --approve mcp
 
 The first Ctrl-C cancels the run and prints what there is; the second one leaves at once.";
 
@@ -184,6 +185,9 @@ struct CorpusArgs {
     /// A directory or file to answer from; may be given more than once
     #[arg(long, value_name = "DIR", action = ArgAction::Append, required = true)]
     corpus: Vec<PathBuf>,
+    /// A file of MCP servers, such as `.mcp.json`: its commands are run, and the agents get their tools
+    #[arg(long, value_name = "FILE")]
+    mcp: Option<PathBuf>,
     #[command(flatten)]
     store: StoreArgs,
 }
@@ -200,6 +204,8 @@ pub(crate) struct StoreArgs {
 pub(crate) struct Sources {
     pub(crate) corpora: Vec<PathBuf>,
     pub(crate) store: Option<PathBuf>,
+    /// A file of MCP servers.
+    pub(crate) mcp: Option<PathBuf>,
 }
 
 impl AskArgs {
@@ -218,7 +224,11 @@ impl ChatArgs {
 
 impl CorpusArgs {
     fn sources(&self) -> Sources {
-        Sources { corpora: self.corpus.clone(), store: self.store.store.clone() }
+        Sources {
+            corpora: self.corpus.clone(),
+            store: self.store.store.clone(),
+            mcp: self.mcp.clone(),
+        }
     }
 }
 

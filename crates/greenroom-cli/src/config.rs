@@ -19,7 +19,7 @@ use greenroom_models::http::{Settings, Vendor};
 use crate::args::ModelArgs;
 use crate::exit::{Exit, Failure, Problem};
 use file::{File, FileEmbedder};
-pub(crate) use keep::{DURABILITIES, Keep, TOOLS, durability};
+pub(crate) use keep::{DURABILITIES, Keep, MCP, TOOLS, durability};
 pub(crate) use show::show;
 use variables::Variables;
 

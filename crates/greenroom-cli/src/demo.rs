@@ -47,7 +47,7 @@ pub(crate) async fn demo(args: DemoArgs, console: &Console) -> Result<Exit, Fail
     } else {
         models
     };
-    let sources = Sources { corpora, store };
+    let sources = Sources { corpora, store, mcp: None };
     let session = Session::start(&sources, models, &keep, console).await?;
     let mut crash = Crash::default();
     let followed = watch(&session, Goal::new(QUESTIONS.join(" ")), console, &mut crash).await;

@@ -11,6 +11,7 @@ mod exit;
 mod logging;
 mod models;
 mod paths;
+mod servers;
 mod signals;
 
 mod session;

@@ -19,13 +19,14 @@ use greenroom_tools::{CalculateTool, DateTool, ReadFileTool};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::args::Sources;
-use crate::config::{Keep, Role, TOOLS};
+use crate::config::{Keep, MCP, Role, TOOLS};
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Problem, chain};
 use crate::models::Models;
 use crate::paths;
 use crate::render::count;
 use crate::runs::{journal_dir, nowhere};
+use crate::servers;
 use crate::signals::Signals;
 
 /// How often the progress of indexing is looked at.
@@ -39,6 +40,9 @@ const END_MAX: Duration = Duration::from_secs(2);
 
 /// The part of a team's configuration that says where it answers from; each has a number.
 const CORPUS: &str = "corpus";
+
+/// The part that says that every call of an MCP server waits for a person.
+const APPROVAL_OF_SERVERS: &str = "approval of mcp";
 
 /// The tool that reads files of the corpus.
 const READ_FILE: &str = "read_file";
@@ -155,24 +159,38 @@ async fn start_team(
     keep: &Keep,
     console: &Console,
 ) -> Result<(Team, Arc<OnceLock<Corpus>>), Failure> {
+    let mut signals = Signals::new();
+    let of_servers = tokio::select! {
+        tools = of_servers(sources, console) => tools?,
+        signal = signals.next() => return Err(signal.into()),
+    };
     let progress = Progress::default();
     let corpus = Arc::new(OnceLock::new());
     let opening = open(sources, models, progress.clone(), Arc::clone(&corpus));
     let mut team = models
         .seat(runtime.team())
         .source_when("documents", opening)
-        .tools_when("toolbox", tools(sources.corpora.clone()));
+        .tools_when("toolbox", tools(sources.corpora.clone(), of_servers.clone()));
+    if let Some(file) = &sources.mcp {
+        team = team.part(MCP, absolute(file).to_string_lossy());
+    }
     for (n, place) in (1..).zip(&sources.corpora) {
         team = team.part(format!("{CORPUS} {n}"), absolute(place).to_string_lossy());
     }
     for tool in &keep.approve {
+        if tool == MCP {
+            team = team.part(APPROVAL_OF_SERVERS, "always");
+            for tool in &of_servers {
+                team = team.approval(tool.spec().name, Approval::always());
+            }
+            continue;
+        }
         // Files are read where there is one directory.
         if tool != READ_FILE || root(&sources.corpora).is_some() {
             team = team.approval(tool, Approval::always());
         }
     }
     let team = team.start();
-    let mut signals = Signals::new();
     let team = tokio::select! {
         team = Box::pin(team) => team.map_err(|error| not_started(&error))?,
         signal = signals.next() => return Err(signal.into()),
@@ -206,13 +224,29 @@ fn open(
     }
 }
 
-/// The built-in tools. Files can be read when there is one directory that paths can be relative to.
-async fn tools(corpora: Vec<PathBuf>) -> Result<Vec<Arc<dyn DynTool>>, Infallible> {
+/// The tools of the MCP servers that were named.
+async fn of_servers(
+    sources: &Sources,
+    console: &Console,
+) -> Result<Vec<Arc<dyn DynTool>>, Failure> {
+    match &sources.mcp {
+        Some(file) => servers::tools(file, console).await,
+        None => Ok(Vec::new()),
+    }
+}
+
+/// The built-in tools and those of servers. Files can be read when there is one directory that paths can be
+/// relative to.
+async fn tools(
+    corpora: Vec<PathBuf>,
+    of_servers: Vec<Arc<dyn DynTool>>,
+) -> Result<Vec<Arc<dyn DynTool>>, Infallible> {
     let date = DateTool::with_clock(Arc::new(SystemClock::new()));
     let mut tools: Vec<Arc<dyn DynTool>> = vec![Arc::new(CalculateTool), Arc::new(date)];
     if let Some(root) = root(&corpora) {
         tools.push(Arc::new(ReadFileTool::new(root)));
     }
+    tools.extend(of_servers);
     Ok(tools)
 }
 
@@ -234,11 +268,17 @@ pub(crate) fn corpora_of(config: &TeamConfig) -> Vec<PathBuf> {
     corpora.map(PathBuf::from).collect()
 }
 
+/// Which file of MCP servers a run began with, by what its team was made of.
+pub(crate) fn servers_of(config: &TeamConfig) -> Option<&str> {
+    config.get(MCP)
+}
+
 /// The tools whose calls wait for a person in a run, by what its team was made of. Every seat has them all.
 pub(crate) fn approved_in(config: &TeamConfig) -> impl Iterator<Item = String> {
     let waits = |tool: &&str| {
         let part = |role: Role| format!("{} approval of {tool}", role.name());
-        Role::ALL.into_iter().any(|role| config.get(&part(role)).is_some())
+        let is_server = *tool == MCP && config.get(APPROVAL_OF_SERVERS).is_some();
+        is_server || Role::ALL.into_iter().any(|role| config.get(&part(role)).is_some())
     };
     TOOLS.into_iter().filter(move |tool| waits(tool)).map(str::to_owned)
 }

@@ -116,6 +116,9 @@ pub(crate) struct ResumeArgs {
     /// A directory or file to answer from; by default those that the run began with
     #[arg(long, value_name = "DIR")]
     pub(crate) corpus: Vec<PathBuf>,
+    /// The file of MCP servers, for runs that began with one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) mcp: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) models: ModelArgs,
     #[command(flatten)]

@@ -8,7 +8,10 @@ use super::{Config, Origin, Setting};
 use crate::args::KeepArgs;
 
 /// The tools that a person can be asked about.
-pub(crate) const TOOLS: [&str; 4] = ["search", "calculate", "date", "read_file"];
+pub(crate) const TOOLS: [&str; 5] = ["search", "calculate", "date", "read_file", MCP];
+
+/// All tools of MCP servers.
+pub(crate) const MCP: &str = "mcp";
 
 /// What an acknowledged event survives, by name.
 pub(crate) const DURABILITIES: [(&str, Durability); 3] = [

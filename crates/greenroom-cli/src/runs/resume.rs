@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Problem};
 use crate::models::Models;
-use crate::session::{Session, approved_in, corpora_of};
+use crate::session::{Session, approved_in, corpora_of, servers_of};
 use crate::watch::{Followed, Nobody, Waiting, follow};
 
 /// What a run goes on with.
@@ -45,7 +45,11 @@ pub(super) async fn resume(
         if !is_alone {
             console.note(&format!("run {}: {}", run.head.run.short(), run.question()));
         }
-        let sources = Sources { corpora: args.corpus.clone(), store: store.map(Path::to_owned) };
+        let sources = Sources {
+            corpora: args.corpus.clone(),
+            store: store.map(Path::to_owned),
+            mcp: args.mcp.clone(),
+        };
         let means = Means { sources, config: &config, keep: &args.keep };
         let ended = match one(&run, means, console).await {
             Ok(followed) => conclude_followed(&followed, store, json, console)?,
@@ -110,6 +114,10 @@ pub(crate) async fn one(
     if sources.corpora.is_empty() {
         let problem = refused("the run does not say what it answers from");
         return Err(problem.help("name it with --corpus").into());
+    }
+    if let (None, Some(file)) = (&sources.mcp, servers_of(seen.config())) {
+        let why = "the run began with MCP servers, which are started only when they are named";
+        return Err(refused(why).help(format!("name them with --mcp {file}")).into());
     }
     let mut keep = config.keep(keep);
     keep.approve.extend(approved_in(seen.config()));

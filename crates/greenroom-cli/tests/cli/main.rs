@@ -11,6 +11,8 @@ use tempfile::TempDir;
 mod approvals;
 mod canary;
 mod embedder;
+#[cfg(target_os = "linux")]
+mod mcp;
 mod models;
 mod runs;
 #[cfg(unix)]

@@ -1,7 +1,7 @@
 //! The models of providers, over HTTP.
 //!
 //! [`Providers`] turns the name of a model into a [`ChatModel`](greenroom_core::model::ChatModel) or an
-//! [`Embedder`](greenroom_core::embedder::Embedder). It holds the one pool of connections that all of its
+//! [`Embedder`](greenroom_core::embedder::Embedder). It holds the connections that all of its
 //! models share. What goes over the wire is known to [`wire`](crate::wire) alone.
 //!
 //! | promise | how |
@@ -21,6 +21,7 @@ mod client;
 mod embedder;
 mod error;
 mod exchange;
+mod lanes;
 mod model;
 mod name;
 mod prices;

@@ -14,7 +14,7 @@ fn main() {
     let words = std::env::args().skip(1).filter(|word| !word.starts_with("--"));
     let words: Vec<_> = words.collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["serve", latency, pace] => models::serve(latency, pace),
+        ["serve", latency, pace, speech] => models::serve([latency, pace, speech]),
         ["models", who, what, n, url] => {
             models::do_it(who, what, n.parse().expect("a number"), url)
         }

@@ -14,6 +14,8 @@ pub(crate) struct Taken {
     pub(crate) grown_kib: f64,
     /// The median time to the first token, where there are any; 0 elsewhere.
     pub(crate) first_ms: f64,
+    /// How many connections its process made, and how many carried a request; counted by whoever was connected to.
+    pub(crate) n_connections: [f64; 2],
 }
 
 /// Measures work. What it gives are the times to the first tokens, in milliseconds.
@@ -25,7 +27,7 @@ pub(crate) async fn taken(work: impl Future<Output = Vec<f64>>) -> Taken {
     let first = work.await;
     let (wall_ms, cpu_ms) = (millis_since(begun), cpu_ms() - cpu_before);
     let grown_kib = status_kib("VmHWM:") - before_kib;
-    Taken { wall_ms, cpu_ms, grown_kib, first_ms: median(first) }
+    Taken { wall_ms, cpu_ms, grown_kib, first_ms: median(first), n_connections: [0.0; 2] }
 }
 
 pub(crate) fn one_thread<T>(work: impl Future<Output = T>) -> T {
@@ -82,14 +84,20 @@ pub(crate) fn in_own_process(words: &[String]) -> Vec<Taken> {
 }
 
 pub(crate) fn print(taken: &Taken) {
-    let Taken { wall_ms, cpu_ms, grown_kib, first_ms } = taken;
+    let Taken { wall_ms, cpu_ms, grown_kib, first_ms, .. } = taken;
     println!("{wall_ms} {cpu_ms} {grown_kib} {first_ms}");
 }
 
 fn read(line: &str) -> Taken {
     let mut figures = line.split(' ').map(|word| word.parse().expect("a figure"));
     let mut next = || figures.next().expect("four figures");
-    Taken { wall_ms: next(), cpu_ms: next(), grown_kib: next(), first_ms: next() }
+    Taken {
+        wall_ms: next(),
+        cpu_ms: next(),
+        grown_kib: next(),
+        first_ms: next(),
+        n_connections: [0.0; 2],
+    }
 }
 
 pub(crate) fn head(title: &str) {

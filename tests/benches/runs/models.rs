@@ -13,7 +13,7 @@ use crate::measure::{Taken, all_threads, head, in_own_process, one_thread, print
 use floor::Hand;
 use green::Green;
 pub(crate) use provider::serve;
-use provider::{Provider, TOKENS};
+use provider::{Manner, Provider, Speech, TOKENS};
 use tokio::task::JoinSet;
 use work::Work;
 
@@ -24,6 +24,12 @@ const RUNS: usize = 3_000;
 const CROWDS: [usize; 4] = [100, 1_000, 5_000, 10_000];
 /// What a call takes when runs come at once.
 const LATENCY: Duration = Duration::from_millis(50);
+/// Runs at once over TLS.
+const CROWD_OVER_TLS: usize = 1_000;
+/// How many streams of a connection an HTTP/2 server allows at once: what most do, and more than there are calls.
+const STREAMS_MAX: [u32; 2] = [100, 10_000];
+/// What is left over of making connections is not counted to the second wave.
+const BETWEEN_WAVES: Duration = Duration::from_secs(2);
 const STREAMS: usize = 200;
 /// How long a token takes, when it takes time.
 const PACE: Duration = Duration::from_millis(20);
@@ -31,28 +37,33 @@ const PACE: Duration = Duration::from_millis(20);
 const APART: Duration = Duration::from_millis(5);
 const TEAMS: usize = 500;
 
-pub(crate) const TABLES: [&str; 4] = ["run", "crowd", "streams", "teams"];
+pub(crate) const TABLES: [&str; 5] = ["run", "crowd", "http2", "streams", "teams"];
 
 pub(crate) fn table(name: &str) {
     match name {
         "run" => run(),
         "crowd" => CROWDS.into_iter().for_each(crowd),
+        "http2" => http2(),
         "streams" => streams(),
         _ => teams(),
     }
 }
 
-/// Has both do it by turns, each time in a process of its own. Gives what each of its two waves took.
-fn rounds(what: &str, n: usize, latency: Duration, pace: Duration) -> [Vec<Vec<Taken>>; 2] {
-    let provider = Provider::start(latency, pace);
+/// Has both do it by turns, each time in a process of its own. Gives what each of its two waves took; the connections of
+/// a process are counted with both.
+fn rounds(what: &str, n: usize, manner: Manner) -> [Vec<Vec<Taken>>; 2] {
+    let mut provider = Provider::start(manner);
     let mut taken = [Vec::new(), Vec::new()];
     for round in 0..ROUNDS {
         for i in [round % 2, 1 - round % 2] {
             let who = ["hand", "green"][i];
             let words = ["models", who, what, &n.to_string(), &provider.url].map(str::to_owned);
-            for (wave, figures) in in_own_process(&words).into_iter().enumerate() {
+            let [made, used] = provider.n_connections();
+            let waves = in_own_process(&words);
+            let [made, used] = [(0, made), (1, used)].map(|(i, n)| provider.n_connections()[i] - n);
+            for (wave, figures) in waves.into_iter().enumerate() {
                 taken[i].resize_with(taken[i].len().max(wave + 1), Vec::new);
-                taken[i][wave].push(figures);
+                taken[i][wave].push(Taken { n_connections: [made, used], ..figures });
             }
         }
     }
@@ -61,7 +72,7 @@ fn rounds(what: &str, n: usize, latency: Duration, pace: Duration) -> [Vec<Vec<T
 
 fn run() {
     for (what, threads) in [("run-alone", "one thread"), ("run", "all threads")] {
-        let [hand, green] = rounds(what, RUNS, Duration::ZERO, Duration::ZERO);
+        let [hand, green] = rounds(what, RUNS, Manner::AT_ONCE);
         head(&format!("{RUNS} runs one after another, {threads}: model, tool, model"));
         row("CPU per run, µs", |taken| taken.cpu_ms * 1e3 / RUNS as f64, &hand[1], &green[1]);
         row("wall per run, µs", |taken| taken.wall_ms * 1e3 / RUNS as f64, &hand[1], &green[1]);
@@ -69,8 +80,12 @@ fn run() {
 }
 
 fn crowd(n: usize) {
-    let [hand, green] = rounds("crowd", n, LATENCY, Duration::ZERO);
+    let [hand, green] = rounds("crowd", n, Manner { latency: LATENCY, ..Manner::AT_ONCE });
     head(&format!("{n} runs at once, each with two calls of {} ms", LATENCY.as_millis()));
+    crowd_rows(n, &hand, &green);
+}
+
+fn crowd_rows(n: usize, hand: &[Vec<Taken>], green: &[Vec<Taken>]) {
     for (wave, name) in ["connections are made", "connections are there"].iter().enumerate() {
         let (hand, green) = (&hand[wave], &green[wave]);
         row(&format!("wall, {name}, ms"), |taken| taken.wall_ms, hand, green);
@@ -84,6 +99,22 @@ fn crowd(n: usize) {
     row("memory per run, KiB", |taken| taken.grown_kib / n as f64, &hand[0], &green[0]);
 }
 
+/// The same crowd over TLS, with HTTP/1.1 and with HTTP/2. A run that fails ends the program.
+fn http2() {
+    let speeches = [Speech::Tls].into_iter();
+    for speech in speeches.chain(STREAMS_MAX.map(|streams_max| Speech::Http2 { streams_max })) {
+        let manner = Manner { latency: LATENCY, speech, ..Manner::AT_ONCE };
+        let [hand, green] = rounds("crowd", CROWD_OVER_TLS, manner);
+        let latency_ms = LATENCY.as_millis();
+        head(&format!("{CROWD_OVER_TLS} runs at once, two calls of {latency_ms} ms, {speech:?}"));
+        crowd_rows(CROWD_OVER_TLS, &hand, &green);
+        for (i, what) in ["made", "that carried a request"].iter().enumerate() {
+            let of = |taken: &Taken| taken.n_connections[i];
+            row(&format!("connections {what}"), of, &hand[0], &green[0]);
+        }
+    }
+}
+
 fn streams() {
     let n_tokens = (STREAMS * TOKENS) as f64;
     for (what, pace, title) in [
@@ -91,7 +122,7 @@ fn streams() {
         ("streams", PACE, "a token in 20 ms, all begun together"),
         ("streams", Duration::ZERO, "as fast as they come"),
     ] {
-        let [hand, green] = rounds(what, STREAMS, Duration::ZERO, pace);
+        let [hand, green] = rounds(what, STREAMS, Manner { pace, ..Manner::AT_ONCE });
         let (hand, green) = (&hand[1], &green[1]);
         head(&format!("{STREAMS} streams at once, {TOKENS} tokens each, {title}"));
         row("tokens per second, thousands", |taken| n_tokens / taken.wall_ms, hand, green);
@@ -101,7 +132,7 @@ fn streams() {
 }
 
 fn teams() {
-    let [hand, green] = rounds("teams", TEAMS, LATENCY, Duration::ZERO);
+    let [hand, green] = rounds("teams", TEAMS, Manner { latency: LATENCY, ..Manner::AT_ONCE });
     head(&format!(
         "{TEAMS} teams at once: a plan, three specialists side by side with a tool each, an answer"
     ));
@@ -121,7 +152,10 @@ pub(crate) fn do_it(who: &str, what: &str, n: usize, url: &str) {
 }
 
 async fn twice<W: Work>(work: Arc<W>, what: &str, n: usize) {
-    for _ in 0..2 {
+    for wave in 0..2 {
+        if wave > 0 && what == "crowd" {
+            tokio::time::sleep(BETWEEN_WAVES).await;
+        }
         let taken = match what {
             "run" | "run-alone" => taken(one_by_one(&*work, n)).await,
             "crowd" => {

@@ -34,7 +34,7 @@ impl HttpModel {
         let mut request = Request::new(Method::GET, url);
         *request.headers_mut() = endpoint.headers.clone();
         *request.timeout_mut() = Some(LIST_TIMEOUT);
-        let response = endpoint.reach(request).await?;
+        let (response, _claim) = endpoint.reach(request).await?;
         let response = endpoint.check(response).await?;
         let body = endpoint.body(response, LIST_LEN_MAX).await?;
         names(&body).ok_or_else(none)

@@ -21,10 +21,10 @@ const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 /// What is never sent through a proxy.
 const THIS_MACHINE: &str = "localhost,127.0.0.1,::1";
 
-pub(super) fn client(settings: &Settings) -> Result<Client, SetupError> {
+pub(super) fn client(settings: &Settings, tls: ClientConfig) -> Result<Client, SetupError> {
     let bad = |what: &str| SetupError::new(SetupErrorKind::BadConnection, what);
     let mut builder = Client::builder()
-        .tls_backend_preconfigured(tls(settings)?)
+        .tls_backend_preconfigured(tls)
         .user_agent(concat!("greenroom/", env!("CARGO_PKG_VERSION")))
         // A redirect would carry the key and the conversation to wherever it points.
         .redirect(Policy::none())
@@ -47,7 +47,7 @@ pub(super) fn client(settings: &Settings) -> Result<Client, SetupError> {
 }
 
 /// TLS with a provider of its own, so that nothing depends on one that the process has installed or not.
-fn tls(settings: &Settings) -> Result<ClientConfig, SetupError> {
+pub(super) fn tls(settings: &Settings) -> Result<ClientConfig, SetupError> {
     let mut roots = RootCertStore::empty();
     let native = rustls_native_certs::load_native_certs();
     let (n_trusted, _) = roots.add_parsable_certificates(native.certs);

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::{io, iter};
 
 use greenroom_core::model::{ModelError, ModelErrorKind, ResponseMeta};
@@ -9,8 +10,9 @@ use greenroom_core::secret::Secret;
 use reqwest::header::{
     CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION,
 };
-use reqwest::{Client, Method, Request, Response, Url};
+use reqwest::{Method, Request, Response, Url};
 
+use super::lanes::{Claim, Lanes};
 use crate::headers;
 use crate::wire::{Failed, Wire, failure};
 
@@ -20,7 +22,7 @@ const ERROR_LEN_MAX: usize = 64 << 10;
 /// Where a model is, and what is sent with every request.
 #[derive(Clone)]
 pub(super) struct Endpoint {
-    pub(super) client: Client,
+    pub(super) lanes: Arc<Lanes>,
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
     pub(super) secret: Option<Secret>,
@@ -39,6 +41,7 @@ pub(super) struct Endpoint {
 pub(super) struct Accepted {
     pub(super) response: Response,
     pub(super) meta: ResponseMeta,
+    pub(super) claim: Claim,
 }
 
 /// Why there is none, and what the head of the response told all the same.
@@ -54,7 +57,7 @@ impl Endpoint {
         let mut request = Request::new(Method::POST, self.url.clone());
         *request.headers_mut() = self.headers_with(idempotency_key);
         *request.body_mut() = Some(body.into());
-        let response = self.reach(request).await.map_err(|error| (None, error))?;
+        let (response, claim) = self.reach(request).await.map_err(|error| (None, error))?;
         let meta = {
             let head = header(&response);
             let meta = headers::meta(&head, headers::date(&head));
@@ -63,7 +66,7 @@ impl Endpoint {
             ResponseMeta { request_id, ..meta }
         };
         match self.check(response).await {
-            Ok(response) => Ok(Accepted { response, meta }),
+            Ok(response) => Ok(Accepted { response, meta, claim }),
             Err(error) => Err((Some(meta), error)),
         }
     }
@@ -77,13 +80,17 @@ impl Endpoint {
         headers
     }
 
-    /// Sends a request, unless it would leave this machine and may not. There is no other way out.
-    pub(super) async fn reach(&self, request: Request) -> Result<Response, ModelError> {
+    /// Sends a request, unless it would leave this machine and may not. There is no other way out. The claim is kept for
+    /// as long as the response is read.
+    pub(super) async fn reach(&self, request: Request) -> Result<(Response, Claim), ModelError> {
         if self.is_offline && !self.is_on_this_machine() {
             let message = format!("real calls are forbidden here, and {} is one", self.origin());
             return Err(self.error(ModelErrorKind::Offline, message));
         }
-        self.client.execute(request).await.map_err(|error| self.unsent(&error))
+        let claim = self.lanes.claim();
+        let response =
+            claim.client().execute(request).await.map_err(|error| self.unsent(&error))?;
+        Ok((response, claim))
     }
 
     /// Reads a body of at most so many bytes.

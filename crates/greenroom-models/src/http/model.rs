@@ -12,6 +12,7 @@ use greenroom_core::model::{
 use reqwest::Response;
 
 use super::exchange::{Accepted, Endpoint, Unaccepted};
+use super::lanes::Claim;
 use crate::wire::{Decoder, Limits, OutputStyle, Quirks, Wire, is_of_force};
 
 /// A model of a provider, asked over HTTP. Cheap to clone.
@@ -155,7 +156,11 @@ struct Exchange {
 enum Phase {
     /// Nothing is sent before somebody asks for the first event.
     New(ChatRequest),
-    Reading(Response, Decoder),
+    Reading {
+        response: Response,
+        decoder: Decoder,
+        _claim: Claim,
+    },
     Over,
 }
 
@@ -174,7 +179,7 @@ impl Exchange {
                     self.phase = Phase::Over;
                     self.send(request).await;
                 }
-                Phase::Reading(..) => self.read().await,
+                Phase::Reading { .. } => self.read().await,
                 Phase::Over => return None,
             }
         }
@@ -194,7 +199,8 @@ impl Exchange {
                 self.request_id.clone_from(&accepted.meta.request_id);
                 self.ready.push(ChatEvent::Meta(accepted.meta));
                 let decoder = model.wire.decoder_within(&model.endpoint.name, model.limits);
-                self.phase = Phase::Reading(accepted.response, decoder);
+                let Accepted { response, claim: _claim, .. } = accepted;
+                self.phase = Phase::Reading { response, decoder, _claim };
             }
             Err((meta, error)) => {
                 self.ready.extend(meta.map(ChatEvent::Meta));
@@ -231,7 +237,7 @@ impl Exchange {
     }
 
     async fn read(&mut self) {
-        let Phase::Reading(response, decoder) = &mut self.phase else { return };
+        let Phase::Reading { response, decoder, .. } = &mut self.phase else { return };
         let read = match response.chunk().await {
             Ok(Some(bytes)) => decoder.push(&bytes, &mut self.ready),
             Ok(None) => decoder.end(&mut self.ready),

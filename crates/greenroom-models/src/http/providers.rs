@@ -4,13 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use greenroom_core::budget::Price;
+use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Url};
 
-use super::client::client;
 use super::embedder::HttpEmbedder;
 use super::error::{SetupError, SetupErrorKind};
 use super::exchange::Endpoint;
+use super::lanes::Lanes;
 use super::model::HttpModel;
 use super::name::{ModelName, Source};
 use super::prices::listed_price;
@@ -35,7 +35,7 @@ use crate::wire::Wire;
 /// ```
 #[derive(Clone)]
 pub struct Providers {
-    client: Client,
+    lanes: Arc<Lanes>,
     settings: Arc<Settings>,
 }
 
@@ -46,13 +46,14 @@ impl fmt::Debug for Providers {
 }
 
 impl Providers {
-    /// Sets up the client that all models share. Nothing is connected.
+    /// Sets up what all models connect with. Nothing is connected.
     ///
     /// # Errors
     ///
     /// [`SetupErrorKind::BadConnection`] when the proxy, or a certificate to be trusted, cannot be used.
     pub fn new(settings: Settings) -> Result<Self, SetupError> {
-        Ok(Self { client: client(&settings)?, settings: Arc::new(settings) })
+        let settings = Arc::new(settings);
+        Ok(Self { lanes: Arc::new(Lanes::new(Arc::clone(&settings))?), settings })
     }
 
     /// The model of a name; see [`ModelName`] for how names are written. Nothing is connected.
@@ -142,7 +143,7 @@ impl Providers {
         }
         headers.insert("content-type", HeaderValue::from_static("application/json"));
         Ok(Endpoint {
-            client: self.client.clone(),
+            lanes: Arc::clone(&self.lanes),
             url: url(base_url, path)?,
             headers,
             secret: secret.cloned(),

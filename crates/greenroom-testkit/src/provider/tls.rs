@@ -31,9 +31,15 @@ impl Certificate {
         }
     }
 
+    /// The key of the certificate, for a server other than ours. It is no secret.
+    #[must_use]
+    pub fn key_pem(self) -> &'static str {
+        include_str!("tls/key.pem")
+    }
+
     pub(super) fn acceptor(self) -> TlsAcceptor {
         let certificate = CertificateDer::from_pem_slice(self.pem().as_bytes());
-        let key = PrivateKeyDer::from_pem_slice(include_bytes!("tls/key.pem"));
+        let key = PrivateKeyDer::from_pem_slice(self.key_pem().as_bytes());
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .expect("the provider knows the usual versions of TLS")

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
+use greenroom_testkit::provider::Certificate;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -130,11 +131,13 @@ impl Hand {
     pub(crate) fn new(url: &str) -> Self {
         // Only the first one can be installed, and any will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
+        let certificate = reqwest::Certificate::from_pem(Certificate::Sound.pem().as_bytes());
         let client = reqwest::Client::builder()
             .no_proxy()
             .connect_timeout(Duration::from_secs(5))
             .read_timeout(Duration::from_secs(60))
             .timeout(Duration::from_secs(600))
+            .tls_certs_only([certificate.expect("a certificate")])
             .build();
         Self {
             client: client.expect("a client"),

@@ -8,6 +8,7 @@ use greenroom_core::report::{Goal, Status};
 use greenroom_models::http::{Accounts, Providers, Settings};
 use greenroom_models::resilience::{ConcurrencySpec, GovernorSpec, ResilienceSpec};
 use greenroom_runtime::{Agent, RunEvent, Runtime, SystemClock, Team};
+use greenroom_testkit::provider::Certificate;
 use greenroom_testkit::{ScriptedRetriever, passage};
 use greenroom_tools::CalculateTool;
 
@@ -24,7 +25,8 @@ pub(crate) struct Green {
 }
 
 fn model(url: &str) -> Arc<dyn ChatModel> {
-    let providers = Providers::new(Settings::new()).expect("the settings are fine");
+    let settings = Settings::new().with_roots_pem(Certificate::Sound.pem());
+    let providers = Providers::new(settings).expect("the settings are fine");
     let spec = GovernorSpec {
         concurrency: ConcurrencySpec::fixed(AT_ONCE_MAX),
         queue_max: AT_ONCE_MAX as usize,

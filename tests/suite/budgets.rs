@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use greenroom_core::budget::{Budget, Limit, Price, Spent, Usage, Usd};
 use greenroom_core::ids::StreamId;
-use greenroom_core::journal::Event;
+use greenroom_core::journal::{Event, Journal, MemoryJournal};
+use greenroom_core::message::ToolCall;
 use greenroom_core::model::{
     ChatModel, ChatReply, ChatRequest, ModelError, ModelErrorKind, converse,
 };
@@ -18,8 +19,10 @@ use greenroom_models::resilience::{
 };
 use greenroom_retrieval::{Corpus, CorpusOptions, Embedding};
 use greenroom_runtime::{Run, Runtime, SystemClock};
-use greenroom_testkit::{Calls, Delayed, HashedEmbedder, ScriptedModel};
-
+use greenroom_testkit::{
+    Calls, Delayed, FaultPlan, FaultRule, HashedEmbedder, ScriptedModel, ScriptedTool,
+};
+use serde_json::json;
 use tokio::time::Instant;
 
 use crate::support::{end, runtime};
@@ -118,6 +121,35 @@ async fn with_a_limit_on_money_a_model_without_a_price_is_not_asked() {
     end(runtime).await;
 }
 
+/// A call that a limit forbids is not made, and counts nowhere; one that was made counts, also when an agent that crashed
+/// may not make it again.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_was_refused_counts_nowhere() {
+    for crashes in [false, true] {
+        let plan = FaultPlan::new(7);
+        let plan = if crashes { plan.rule(FaultRule::crash("clerk").at(1)) } else { plan };
+        let journal = MemoryJournal::new();
+        let runtime = Runtime::builder().seed(7).journal(journal.clone()).faults(plan.clone());
+        let runtime = runtime.start().await.expect("a runtime starts");
+        let call = ToolCall { id: "1".into(), name: "look".into(), arguments: json!({}) };
+        let model = ScriptedModel::answering(move |_| ChatReply::calls([call.clone()]));
+        let (model, calls) = (model.clone(), model.calls());
+        let agent = runtime.agent("clerk").model(model).tool(ScriptedTool::echo("look"));
+        let agent = agent.budget(Budget { model_calls_max: 1, ..Budget::default() }).build();
+        let run = agent.expect("complete").start("go").await.expect("it starts");
+        let failure = run.outcome().await.expect_err("it has no answer");
+        assert_eq!(failure.limit, Some(Limit::ModelCalls), "{failure:?}");
+        let mut stored = Usage::default();
+        let events = journal.load(&StreamId::root(run.id())).await.expect("memory answers");
+        events.iter().for_each(|recorded| recorded.event.spend(&mut stored));
+        let of_account: u64 = run.spending().iter().map(|spent| spent.usage.model_calls).sum();
+        let told = [failure.usage.model_calls, stored.model_calls, of_account];
+        assert_eq!((told, calls.n_begun()), ([1; 3], 1), "{crashes}");
+        plan.assert_every_rule_struck();
+        end(runtime).await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_was_spent_is_told_by_agent_and_model() {
     let runtime = runtime().await;
@@ -146,10 +178,10 @@ async fn what_was_spent_is_told_by_agent_and_model() {
 const LARGE: &str = "The default capacity of a mailbox is 64 messages.";
 
 /// A corpus of one text with vectors, and the directory that it is in.
-async fn library(embedder: HashedEmbedder) -> (tempfile::TempDir, Corpus) {
+async fn library(embedding: Embedding) -> (tempfile::TempDir, Corpus) {
     let dir = tempfile::TempDir::new().expect("a directory");
     std::fs::write(dir.path().join("mailbox.md"), LARGE).expect("it can be written");
-    let options = CorpusOptions::new([dir.path()]).embedding(Embedding::new(embedder));
+    let options = CorpusOptions::new([dir.path()]).embedding(embedding);
     let corpus = Corpus::open(options).await.expect("it opens");
     (dir, corpus)
 }
@@ -157,7 +189,7 @@ async fn library(embedder: HashedEmbedder) -> (tempfile::TempDir, Corpus) {
 #[tokio::test(start_paused = true)]
 async fn the_vectors_of_questions_are_paid_for_by_the_run_that_asks() {
     let runtime = runtime().await;
-    let (_dir, corpus) = library(HashedEmbedder::new("e").price(price())).await;
+    let (_dir, corpus) = library(Embedding::new(HashedEmbedder::new("e").price(price()))).await;
     let team = runtime.team().model(Extractive::new()).source(corpus.clone()).start().await;
     let run = team.expect("it starts").ask("How large is a mailbox?").await.expect("accepted");
     let outcome = run.outcome().await;
@@ -182,14 +214,31 @@ async fn searched(
     model: impl ChatModel,
     budget: Budget,
 ) -> (Outcome, u64, usize) {
-    let runtime = runtime().await;
-    let (_dir, corpus) = library(embedder.clone()).await;
+    searched_with(Embedding::new(embedder.clone()), embedder, model, budget).await
+}
+
+async fn searched_with(
+    embedding: Embedding,
+    embedder: HashedEmbedder,
+    model: impl ChatModel,
+    budget: Budget,
+) -> (Outcome, u64, usize) {
+    let journal = MemoryJournal::new();
+    let runtime = Runtime::builder().seed(7).journal(journal.clone()).start().await;
+    let runtime = runtime.expect("a runtime starts");
+    let (_dir, corpus) = library(embedding).await;
     let n_before = embedder.n_requests();
     let team = runtime.team().model(model).source(corpus).start().await.expect("it starts");
     let goal = Goal { budget, ..Goal::new("How large is a mailbox?") };
     let run = team.submit(goal).await.expect("accepted");
     let outcome = run.outcome().await;
     let n_calls = spent(&run).model_calls;
+    let mut stored = Usage::default();
+    for stream in journal.streams(run.id()).await.expect("memory answers") {
+        let events = journal.load(&stream).await.expect("memory answers");
+        events.iter().for_each(|recorded| recorded.event.spend(&mut stored));
+    }
+    assert_eq!(stored.model_calls, n_calls, "the journal tells the same as the account");
     end(runtime).await;
     (outcome, n_calls, embedder.n_requests() - n_before)
 }
@@ -214,6 +263,12 @@ async fn the_vector_of_a_question_is_reserved_before_it_is_asked_for() {
     let (outcome, n_made, n_embedded) =
         searched(failing, Extractive::new(), Budget::default()).await;
     assert_eq!((outcome.usage.model_calls, n_made, n_embedded), (n_calls, n_calls, 1));
+    // Also when nothing is found for it.
+    let failing = embedder().failing_after(1, ModelErrorKind::Auth);
+    let strict = Embedding::new(failing.clone()).strict();
+    let (outcome, n_made, n_embedded) =
+        searched_with(strict, failing, Extractive::new(), Budget::default()).await;
+    assert_eq!((outcome.usage.model_calls, n_embedded), (n_made, 1));
 }
 
 /// Also when no agent asks that has a model.
@@ -275,7 +330,7 @@ async fn a_price_passes_through_everything_that_surrounds_a_model() {
 #[tokio::test(start_paused = true)]
 async fn the_vector_of_a_task_is_paid_for_by_its_run_as_well() {
     let runtime = runtime().await;
-    let (_dir, corpus) = library(HashedEmbedder::new("e").price(price())).await;
+    let (_dir, corpus) = library(Embedding::new(HashedEmbedder::new("e").price(price()))).await;
     let model = ScriptedModel::answering(|request: &ChatRequest| {
         let task = PlannedTask::new("t1", "retrieval", "How large is a mailbox?");
         ChatReply::text(match &request.output {

@@ -80,6 +80,11 @@ impl Usage {
         self.cost = sum(self.cost, other.cost, Usd::plus);
     }
 
+    /// Takes a call of a model back that had been counted and was not made.
+    pub(crate) fn take_call_back(&mut self) {
+        self.model_calls = self.model_calls.saturating_sub(1);
+    }
+
     /// The use of one reply with its cost, when the price is known and the cost was not.
     #[must_use]
     pub fn priced(self, price: Option<Price>) -> Self {

@@ -97,7 +97,7 @@ fn fold<'a>(run: &'a Stored, events: &[Entry<'a>], n_events: usize) -> State<'a>
     let mut machines: BTreeMap<&StreamId, agent::Machine> = BTreeMap::new();
     for &Entry { stream, recorded } in events {
         let event = &recorded.event;
-        spent.add(event.spent());
+        event.spend(&mut spent);
         state.root(event);
         if stream.path().is_empty() {
             state.status = event.status().or(state.status);

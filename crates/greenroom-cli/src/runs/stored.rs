@@ -112,7 +112,7 @@ impl Stored {
     /// What it has cost.
     pub(super) fn usage(&self) -> Usage {
         let mut usage = Usage::default();
-        self.events().for_each(|event| usage.add(event.spent()));
+        self.events().for_each(|event| event.spend(&mut usage));
         usage
     }
 

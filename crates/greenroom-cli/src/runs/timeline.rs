@@ -130,7 +130,7 @@ pub(super) fn what(event: &Event) -> String {
         },
         Event::RunAsleep { .. } => "the run waits for people, and sleeps".to_owned(),
         Event::RunAwake { slept } => format!("the run goes on after {}", seconds(*slept)),
-        Event::LimitReached { limit } => format!("{limit} reached"),
+        Event::LimitReached { limit, .. } => format!("{limit} reached"),
         Event::TaskFinished { result: Ok(report) } => format!("done: {}", report.text),
         Event::TaskFinished { result: Err(failure) } => format!("failed: {failure}"),
         other => words(other),

@@ -154,7 +154,12 @@ impl Machine {
             Event::MessageDelivered { id, message } => self.fold_message(id, message),
             Event::WorkPaused => self.inbox.is_paused = true,
             Event::WorkResumed => self.inbox.is_paused = false,
-            Event::LimitReached { limit } => self.fold_limit(*limit),
+            Event::LimitReached { limit, is_refusal } => {
+                if *is_refusal && !self.is_done() {
+                    self.usage.take_call_back();
+                }
+                self.fold_limit(*limit);
+            }
             Event::TaskFinished { result } if !self.is_done() => {
                 self.phase = Phase::Done(result.clone());
             }

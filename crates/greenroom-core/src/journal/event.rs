@@ -240,6 +240,9 @@ pub enum Event {
     LimitReached {
         /// Which.
         limit: Limit,
+        /// Whether it forbade the call of a model that had been counted last, so that this was not made.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        is_refusal: bool,
     },
     /// The agent is done with its task.
     TaskFinished {
@@ -281,10 +284,10 @@ impl Event {
         }
     }
 
-    /// What was spent by it. A call counts when it begins, whatever comes of it.
-    #[must_use]
-    pub fn spent(&self) -> Usage {
-        match self {
+    /// Adds what was spent by it. A call counts when it begins, whatever comes of it; one that a limit forbade is taken
+    /// back.
+    pub fn spend(&self, spent: &mut Usage) {
+        spent.add(match self {
             Self::ModelCalled { .. } | Self::CompactionStarted { .. } => {
                 Usage { model_calls: 1, ..Usage::default() }
             }
@@ -295,8 +298,9 @@ impl Event {
             Self::ToolStarted { .. } => Usage { tool_calls: 1, ..Usage::default() },
             Self::SearchSpent { usage, .. } => *usage,
             Self::RunClaimed { again, .. } => *again,
-            _ => Usage::default(),
-        }
+            Self::LimitReached { is_refusal: true, .. } => return spent.take_call_back(),
+            _ => return,
+        });
     }
 
     /// Whether it is what came of work that somebody did. That a call is in doubt came of a crash.
@@ -371,7 +375,9 @@ mod tests {
         let golden = r#"{"kind":"search_spent","call":"1-1","model":"e","usage":{"model_calls":1,"input_tokens":12,"output_tokens":0,"tool_calls":0}}"#;
         assert_eq!(serde_json::to_string(&event).expect("it is text"), golden);
         assert_eq!(serde_json::from_str::<Event>(golden).expect("it reads back"), event);
-        assert_eq!(event.spent(), usage);
+        let mut spent = Usage::default();
+        event.spend(&mut spent);
+        assert_eq!(spent, usage);
     }
 
     /// What is stored must be readable by every later version.

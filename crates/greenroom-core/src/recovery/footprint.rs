@@ -89,7 +89,7 @@ impl Footprint {
         self.cut_off.add_stream(events);
         for recorded in events {
             self.n_results += u64::from(recorded.event.is_result());
-            self.spent.add(recorded.event.spent());
+            recorded.event.spend(&mut self.spent);
         }
     }
 

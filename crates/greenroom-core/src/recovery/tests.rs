@@ -164,7 +164,9 @@ fn check_again_at(millis: u64, streams: &[&[Event]], expect: (u64, u64)) {
     let claimed = seen.claim(claim);
     let Event::RunClaimed { again, .. } = &claimed else { panic!("{claimed:?}") };
     assert_eq!((again.model_calls, again.tool_calls), expect);
-    assert_eq!(claimed.spent(), *again);
+    let mut spent = Usage::default();
+    claimed.spend(&mut spent);
+    assert_eq!(spent, *again);
 }
 
 #[test]
@@ -181,7 +183,7 @@ fn calls_that_are_made_again_count_each_time() {
     };
     let waits = |delay| Event::ModelCalled { turn: 1, attempt: 2, delay };
     let noting = Event::CompactionStarted { turn: 1, attempt: 1 };
-    let limit = Event::LimitReached { limit: crate::budget::Limit::Deadline };
+    let limit = Event::LimitReached { limit: crate::budget::Limit::Deadline, is_refusal: false };
     check_again(&[], (0, 0));
     check_again(&[&[called()]], (1, 0));
     check_again(&[&[called(), replied()]], (0, 0));

@@ -45,16 +45,23 @@ pub(crate) struct Search {
 /// The messages of a retrieval agent.
 pub(crate) enum RetrievalMessage {
     Search(Search),
-    Answered { search: u64, source: usize, result: Result<SourceResult, EffectError> },
+    Answered { search: u64, source: usize, result: Result<Paid, EffectError> },
 }
 
 type SourceResult = Result<FoundInSource, RetrieveError>;
+
+/// What a source answered, and what it had asked of a model for that: also when it found nothing out.
+pub(crate) struct Paid {
+    answer: SourceResult,
+    cost: Option<Box<SearchCost>>,
+}
 
 /// A search under way.
 struct Open {
     top_k: usize,
     reply: Reply<Found>,
     answers: Vec<Option<SourceResult>>,
+    costs: Vec<SearchCost>,
 }
 
 /// Owns sources. It keeps no run's state: whoever asks journals the question and the answer.
@@ -75,7 +82,7 @@ impl RetrievalAgent {
         let id = self.n_searches;
         let (top_k, reply) = (search.query.top_k, search.reply.take());
         let answers = self.sources.iter().map(|_| None).collect();
-        self.open.insert(id, Open { top_k, reply, answers });
+        self.open.insert(id, Open { top_k, reply, answers, costs: Vec::new() });
         for (i, source) in self.sources.iter().enumerate() {
             let (query, payer) = (search.query.clone(), search.payer.clone());
             context.effect(
@@ -94,13 +101,12 @@ impl RetrievalAgent {
             return;
         }
         let Some(open) = self.open.remove(&id) else { return };
-        let (mut rankings, mut errors, mut costs) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut rankings, mut errors) = (Vec::new(), Vec::new());
         for answer in open.answers.into_iter().flatten() {
             match answer {
-                Ok(FoundInSource { passages, cost, without }) => {
+                Ok(FoundInSource { passages, without, .. }) => {
                     rankings.push(passages);
                     errors.extend(without);
-                    costs.extend(cost);
                 }
                 Err(error) => errors.push(error),
             }
@@ -111,7 +117,7 @@ impl RetrievalAgent {
             _ => fuse(rankings, open.top_k),
         };
         // An asker that has gone needs no answer.
-        let _ = open.reply.send(Found { passages, errors, costs });
+        let _ = open.reply.send(Found { passages, errors, costs: open.costs });
     }
 
     fn failure(&self, source: usize, error: &EffectError) -> RetrieveError {
@@ -126,19 +132,27 @@ impl RetrievalAgent {
 
 /// Searches a source once there is room for what that asks of a model: by words alone, when a limit of the run is
 /// in the way.
-async fn paid(source: Arc<dyn Retriever>, mut query: Query, payer: Payer) -> SourceResult {
+async fn paid(source: Arc<dyn Retriever>, mut query: Query, payer: Payer) -> Paid {
     let Some(ModelAsk { model, estimate }) = source.asks(&query) else {
-        return source.find(query).await;
+        return Paid::of(source.find(query).await);
     };
     let reserved = payer.account.reserve(estimate, &payer.agent, &model).await;
     query.by_words = reserved.is_err();
-    let mut found = source.find(query).await;
-    if let (Ok(reservation), Ok(found)) = (reserved, &mut found) {
+    let mut paid = Paid::of(source.find(query).await);
+    if let Ok(reservation) = reserved {
         // A call counts when it begins, whatever comes of it.
         let usage = Usage { model_calls: 1, ..Usage::default() }.priced(estimate.price);
-        reservation.settle(found.cost.get_or_insert(SearchCost { model, usage }).usage);
+        let cost = paid.cost.get_or_insert_with(|| Box::new(SearchCost { model, usage }));
+        reservation.settle(cost.usage);
     }
-    found
+    paid
+}
+
+impl Paid {
+    fn of(mut answer: SourceResult) -> Self {
+        let cost = answer.as_mut().ok().and_then(|found| found.cost.take()).map(Box::new);
+        Self { answer, cost }
+    }
 }
 
 impl Actor for RetrievalAgent {
@@ -152,12 +166,13 @@ impl Actor for RetrievalAgent {
         match message {
             RetrievalMessage::Search(search) => self.search(search, context),
             RetrievalMessage::Answered { search, source, result } => {
-                let answer = match result {
-                    Ok(result) => result.clone(),
-                    Err(error) => Err(self.failure(*source, error)),
+                let (answer, cost) = match result {
+                    Ok(Paid { answer, cost }) => (answer.clone(), cost.clone()),
+                    Err(error) => (Err(self.failure(*source, error)), None),
                 };
                 if let Some(open) = self.open.get_mut(search) {
                     open.answers[*source] = Some(answer);
+                    open.costs.extend(cost.map(|cost| *cost));
                 }
                 self.answer_if_complete(*search);
             }

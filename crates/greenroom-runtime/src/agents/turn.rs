@@ -156,6 +156,8 @@ pub(crate) struct TurnAgent {
     journalled: Journalled<Machine>,
     desk: Desk,
     bed: Bed,
+    /// Whether the call of a model that is under way may have been made before, by an earlier incarnation.
+    is_again: bool,
 }
 
 impl TurnAgent {
@@ -165,7 +167,7 @@ impl TurnAgent {
         let (stream, pace) = (setup.stream.clone(), setup.pace.clone());
         let journalled = Journalled::new(machine, journal, clock, stream, pace);
         let journalled = journalled.knowing(&setup.known);
-        Self { setup, journalled, desk: Desk::default(), bed: Bed::default() }
+        Self { setup, journalled, desk: Desk::default(), bed: Bed::default(), is_again: false }
     }
 
     fn id(&self) -> AgentId {
@@ -249,7 +251,9 @@ impl JournalledActor for TurnAgent {
             for mut command in resume.commands {
                 if let Command::CallModel { delay, .. } = &mut command {
                     *delay = delay.saturating_sub(waited);
+                    self.is_again = delay.is_zero();
                 }
+                self.is_again |= matches!(command, Command::Compact { .. });
                 self.perform(command, context);
             }
         }
@@ -337,7 +341,8 @@ impl Actor for TurnAgent {
             }
             TurnMessage::DeadlineOver => match self.time_left() {
                 Some(Duration::ZERO) => {
-                    self.journalled.record(Event::LimitReached { limit: Limit::Deadline });
+                    self.journalled
+                        .record(Event::LimitReached { limit: Limit::Deadline, is_refusal: false });
                 }
                 // It has waited for people meanwhile.
                 _ => self.arm(context),

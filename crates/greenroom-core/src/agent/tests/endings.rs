@@ -198,8 +198,8 @@ fn limited(tools: &[&str], n_finished: usize) -> (Result<Report, TaskFailure>, V
     for _ in 0..3 + n_finished {
         assert!(simulation.step());
     }
-    simulation.record(vec![Event::LimitReached { limit: Limit::Deadline }]);
-    simulation.record(vec![Event::LimitReached { limit: Limit::Tokens }]);
+    simulation.record(vec![Event::LimitReached { limit: Limit::Deadline, is_refusal: false }]);
+    simulation.record(vec![Event::LimitReached { limit: Limit::Tokens, is_refusal: false }]);
     while simulation.step() {}
     (simulation.result().clone(), simulation.journal)
 }
@@ -251,7 +251,7 @@ fn a_limit_does_not_take_an_answer_away() {
     while !matches!(simulation.journal.last(), Some(Event::ModelReplied { .. })) {
         simulation.step();
     }
-    simulation.record(vec![Event::LimitReached { limit: Limit::Deadline }]);
+    simulation.record(vec![Event::LimitReached { limit: Limit::Deadline, is_refusal: false }]);
     while simulation.step() {}
     assert_eq!(simulation.result().as_ref().map(|report| report.text.as_str()), Ok("ok"));
 }
@@ -260,7 +260,7 @@ fn a_limit_does_not_take_an_answer_away() {
 fn a_limit_before_the_first_call_is_a_failure() {
     let model = |_, _| Ok(ChatReply::text("ok"));
     let mut simulation = Simulation::new(spec(), &model);
-    simulation.record(vec![Event::LimitReached { limit: Limit::Tokens }]);
+    simulation.record(vec![Event::LimitReached { limit: Limit::Tokens, is_refusal: false }]);
     while simulation.step() {}
     assert_eq!(simulation.result().as_ref().map_err(|f| f.kind), Err(TaskFailureKind::Limit));
     assert!(simulation.requests.is_empty());

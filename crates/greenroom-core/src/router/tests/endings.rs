@@ -337,7 +337,7 @@ fn late_and_duplicate_events_change_nothing() {
         Event::TaskAssigned { task: task("zz"), attempt: 1 },
         Event::TaskAssigned { task: task("b"), attempt: 7 },
         Event::TaskAssigned { task: task("a"), attempt: 3 },
-        Event::LimitReached { limit: Limit::Tokens },
+        Event::LimitReached { limit: Limit::Tokens, is_refusal: false },
     ];
     for (i, event) in done.journal.iter().enumerate() {
         machine.apply(event);

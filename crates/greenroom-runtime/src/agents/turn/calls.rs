@@ -89,19 +89,21 @@ impl TurnAgent {
     }
 
     pub(super) fn replied(&mut self, turn: u32, attempt: u32, result: &ModelResult) {
+        let is_again = std::mem::take(&mut self.is_again);
         self.journalled.record(match self.result_of(result) {
             Ok(reply) => Event::ModelReplied { turn, reply },
             Err(Unanswered::Model(error)) => Event::ModelFailed { turn, attempt, error },
-            Err(Unanswered::Limit(limit)) => Event::LimitReached { limit },
+            Err(Unanswered::Limit(limit)) => Event::LimitReached { limit, is_refusal: !is_again },
         });
     }
 
     pub(super) fn noted(&mut self, turn: u32, attempt: u32, result: &ModelResult) {
+        let is_again = std::mem::take(&mut self.is_again);
         let result = match self.result_of(result) {
             Ok(reply) => Ok(reply),
             Err(Unanswered::Model(error)) => Err(error),
             Err(Unanswered::Limit(limit)) => {
-                self.journalled.record(Event::LimitReached { limit });
+                self.journalled.record(Event::LimitReached { limit, is_refusal: !is_again });
                 return;
             }
         };
@@ -147,7 +149,7 @@ impl TurnAgent {
         context: &Context<'_, Self>,
     ) {
         if let Err(limit) = self.setup.account.spend_tool_call() {
-            self.journalled.record(Event::LimitReached { limit });
+            self.journalled.record(Event::LimitReached { limit, is_refusal: false });
             return;
         }
         // What a person answers to is awaited elsewhere; from here on it is work again.

@@ -32,7 +32,7 @@ pub(super) fn limits(notes: &[Noted], stored: &Stored, violations: &mut Vec<Viol
     for head in &stored.heads {
         let (mut spent, mut bounds, mut told) = (Usage::default(), Vec::new(), None);
         for Recorded { event, .. } in run(stored, head.run) {
-            spent.add(event.spent());
+            event.spend(&mut spent);
             match event {
                 Event::RunBound { budget, .. } => bounds.push(budget),
                 Event::RunFinished { outcome } => told = Some(outcome.usage),

@@ -7,7 +7,7 @@ use greenroom_core::embedder::{Embedder as _, Embeddings};
 use greenroom_core::model::{ModelError, ModelErrorKind};
 use greenroom_core::time::Clock as _;
 use greenroom_models::http::{Accounts, Providers, Settings};
-use greenroom_models::resilience::{EmbedderSpec, GovernorSpec, ResilienceSpec};
+use greenroom_models::resilience::{ConcurrencySpec, EmbedderSpec, GovernorSpec, ResilienceSpec};
 use greenroom_testkit::provider::{Answer, ProviderServer, WireFault};
 use greenroom_testkit::{FaultRule, ManualClock, conformance};
 use serde_json::json;
@@ -212,6 +212,28 @@ async fn no_request_carries_more_than_its_bytes() {
     let sent: Vec<_> = server.requests().iter().filter_map(n_texts).collect();
     assert_eq!((found.vectors.len(), found.usage.model_calls), (5, 4));
     assert_eq!(sent, [2, 1, 1, 1]);
+}
+
+/// The limits of a vendor's account hold, and those of another's do not; models and embedders are one account.
+#[tokio::test]
+async fn an_account_has_the_limits_that_were_set_for_its_vendor() {
+    let server = ProviderServer::always(Answer::text("well then"));
+    let clock = Arc::new(ManualClock::skipping(50 * SECOND));
+    let at_once =
+        |n| GovernorSpec { concurrency: ConcurrencySpec::fixed(n), ..GovernorSpec::default() };
+    let accounts = || Accounts::new(providers(&server), clock.clone());
+    let limit = |accounts: &Accounts| {
+        let status = accounts.status();
+        let [(_, status)] = status.as_slice() else { panic!("{status:?}") };
+        status.concurrency_max
+    };
+    let mut own = accounts().with_spec("openai", at_once(3)).with_spec("groq", at_once(5));
+    own.model("openai:m", ResilienceSpec::default()).expect("a model");
+    own.embedder("openai:m", None, EmbedderSpec::default()).expect("an embedder");
+    assert_eq!(limit(&own), 3);
+    let mut unnamed = accounts().with_spec("endpoint", at_once(7)).with_spec("groq", at_once(5));
+    unnamed.model(&format!("{}#m", server.url("/v1")), ResilienceSpec::default()).expect("a model");
+    assert_eq!(limit(&unnamed), 7);
 }
 
 #[tokio::test]

@@ -130,3 +130,6 @@ async fn wait(until: Option<Instant>, mut is_so: impl FnMut() -> bool) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

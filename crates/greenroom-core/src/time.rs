@@ -3,6 +3,8 @@
 //! No machine reads a clock: instants arrive with events. The one trait here is what the layers
 //! above implement and what tests replace.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -81,3 +83,40 @@ pub trait Clock: Send + Sync + 'static {
 }
 
 const _: fn(&dyn Clock) = |_| {};
+
+/// A clock whose time of day is read once, and moves on with its monotonic time: whoever compares two of its instants
+/// measures, also when somebody sets the machine's clock in between.
+#[derive(Clone)]
+pub struct SteadyClock {
+    clock: Arc<dyn Clock>,
+    origin: Duration,
+    origin_at: Timestamp,
+}
+
+impl SteadyClock {
+    /// A clock that reads the time of day of another one now.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { origin: clock.elapsed(), origin_at: clock.now(), clock }
+    }
+}
+
+impl fmt::Debug for SteadyClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SteadyClock").field("origin_at", &self.origin_at).finish_non_exhaustive()
+    }
+}
+
+impl Clock for SteadyClock {
+    fn now(&self) -> Timestamp {
+        self.origin_at.after(self.clock.elapsed().saturating_sub(self.origin))
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.clock.elapsed()
+    }
+
+    fn sleep(&self, span: Duration) -> BoxFuture<'static, ()> {
+        self.clock.sleep(span)
+    }
+}

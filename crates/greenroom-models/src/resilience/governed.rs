@@ -21,6 +21,7 @@ use greenroom_core::resilience::governor::{
     Ask, CallEnd, Governor as Machine, ModelKey, Refusal, Refused, Status, Ticket,
 };
 use greenroom_core::resilience::{GovernorSpec, breaker};
+use greenroom_core::time::SteadyClock;
 use tokio::sync::Notify;
 
 use super::{SharedClock, broken_off, is_content, sleep_until};
@@ -55,6 +56,8 @@ impl Governor {
     /// The governor of an account that is idle.
     #[must_use]
     pub fn new(spec: GovernorSpec, clock: SharedClock) -> Self {
+        // Callers' deadlines are instants of it.
+        let clock: SharedClock = Arc::new(SteadyClock::new(clock));
         let (wait_max, seed) = (spec.wait_max, clock.now().as_millis());
         let state = State { machine: Machine::new(spec, seed), waiters: HashMap::new() };
         Self { shared: Arc::new(Shared { clock, wait_max, state: Mutex::new(state) }) }

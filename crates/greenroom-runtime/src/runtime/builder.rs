@@ -11,7 +11,7 @@ use greenroom_core::random::SplitMix64;
 use greenroom_core::supervision::{
     ChildSpec, ExitReason, Intensity, Strategy, SupervisionEvent, SupervisorSpec,
 };
-use greenroom_core::time::Clock;
+use greenroom_core::time::{Clock, SteadyClock};
 use greenroom_core::watchdog::WatchdogSpec;
 use ractor::Actor as _;
 use tokio::sync::oneshot;
@@ -65,7 +65,7 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Where time is read. The default is a [`SystemClock`].
+    /// Where time is read, the time of day once. The default is a [`SystemClock`].
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Some(Arc::new(clock));
         self
@@ -167,7 +167,7 @@ impl RuntimeBuilder {
                 return Err(StartError::new("root supervisor", Ended(reason)));
             }
         }
-        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
+        let clock = steady(self.clock);
         let dead_letters = DeadLetters::new(Arc::clone(&clock), self.dead_letters_max);
         watch(ended, tasks.over().clone(), start);
         let house = House {
@@ -252,4 +252,9 @@ fn random_seed() -> Result<u64, getrandom::Error> {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes)?;
     Ok(u64::from_le_bytes(bytes))
+}
+
+/// Where a runtime reads time: deadlines are instants of it, so the time of day is read once.
+fn steady(clock: Option<Arc<dyn Clock>>) -> Arc<dyn Clock> {
+    Arc::new(SteadyClock::new(clock.unwrap_or_else(|| Arc::new(SystemClock::new()))))
 }

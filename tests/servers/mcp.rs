@@ -83,7 +83,7 @@ fn tool(name: &str, description: &str) -> Value {
     json!({
         "name": name,
         "description": description,
-        "inputSchema": { "type": "object", "properties": text },
+        "inputSchema": { "$schema": "http://json-schema.org/draft-07/schema#", "type": "object", "properties": text },
         "annotations": { "readOnlyHint": name == "echo" },
     })
 }

@@ -34,8 +34,7 @@ pub(crate) async fn tools(
     });
     let clients = futures_util::future::try_join_all(connecting).await;
     let clients = clients.map_err(|error| bad(error.kind.code(), error.to_string()))?;
-    let tools = clients.iter().flat_map(McpClient::tools);
-    Ok(tools.map(|tool| Arc::new(tool) as Arc<dyn DynTool>).collect())
+    Ok(clients.iter().flat_map(McpClient::tools).map(Into::into).collect())
 }
 
 /// There are none here.

@@ -32,7 +32,7 @@ const KNOWN: [&str; 9] =
 ///
 /// let json = r#"{ "mcpServers": { "files": { "command": "npx", "args": ["-y", "files", "${ROOT}"] } } }"#;
 /// let config = McpConfig::parse(json, |name| (name == "ROOT").then(|| "/srv/docs".to_owned()))?;
-/// assert_eq!(config.servers[0].to_string(), r#"files: "npx" "-y" "files" "/srv/docs""#);
+/// assert_eq!(config.servers[0].to_string(), r#"files: "npx" "-y" "files" "${ROOT}""#);
 /// # Ok::<(), greenroom_mcp::McpConfigError>(())
 /// ```
 #[derive(Debug, Clone)]
@@ -93,7 +93,12 @@ impl<F: Fn(&str) -> Option<String>> Entry<'_, F> {
         };
         let mut server = McpServer::command(name, self.text("command", command)?);
         for arg in self.list(entry, "args")? {
-            server = server.arg(self.text("args", arg)?);
+            let is = self.text("args", arg)?;
+            // What a variable holds may be a secret.
+            server = match arg.as_str() {
+                Some(written) if written != is => server.arg_shown(is, written),
+                _ => server.arg(is),
+            };
         }
         if let Some(env) = entry.get("env") {
             let env = env.as_object().ok_or_else(|| self.bad("env", "an object of texts"))?;

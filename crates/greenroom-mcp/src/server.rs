@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use greenroom_core::redact::redact;
+
 use crate::client::McpClient;
 use crate::error::McpError;
 
@@ -36,9 +38,23 @@ pub struct McpServer {
     pub(crate) limits: Limits,
     pub(crate) trusts_hints: bool,
     program: OsString,
-    args: Vec<OsString>,
+    args: Vec<Arg>,
     env: Vec<(OsString, OsString)>,
     dir: Option<PathBuf>,
+}
+
+/// An argument of the command line.
+#[derive(Clone)]
+struct Arg {
+    is: OsString,
+    /// How people see it, if not as it is.
+    shown: Option<String>,
+}
+
+impl Arg {
+    fn new(is: impl Into<OsString>) -> Self {
+        Self { is: is.into(), shown: None }
+    }
 }
 
 /// The wire that a server is spoken to in.
@@ -84,13 +100,19 @@ impl McpServer {
 
     /// Adds an argument of the command line.
     pub fn arg(mut self, arg: impl Into<OsString>) -> Self {
-        self.args.push(arg.into());
+        self.args.push(Arg::new(arg));
+        self
+    }
+
+    /// Adds an argument that people see otherwise, because it may be a secret.
+    pub(crate) fn arg_shown(mut self, arg: String, shown: &str) -> Self {
+        self.args.push(Arg { is: arg.into(), shown: Some(shown.to_owned()) });
         self
     }
 
     /// Adds arguments of the command line.
     pub fn args(mut self, args: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
-        self.args.extend(args.into_iter().map(Into::into));
+        self.args.extend(args.into_iter().map(Arg::new));
         self
     }
 
@@ -170,7 +192,7 @@ impl McpServer {
 
     pub(crate) fn to_command(&self) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(&self.args).env_clear();
+        command.args(self.args.iter().map(|arg| &arg.is)).env_clear();
         // Programs are found by it: not only this one, but those that it starts.
         if let Some(path) = std::env::var_os("PATH") {
             command.env("PATH", path);
@@ -184,14 +206,17 @@ impl McpServer {
 }
 
 impl fmt::Display for McpServer {
-    /// The whole command, as a person should see it before it is started. Variables are named without their values.
+    /// The whole command, as a person should see it before it is started: variables without their values, arguments of a
+    /// file as they stand there, and without what has the shape of a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.name)?;
         for (name, _) in &self.env {
             write!(f, " {}=…", name.to_string_lossy())?;
         }
-        for word in std::iter::once(&self.program).chain(&self.args) {
-            write!(f, " {:?}", word.to_string_lossy())?;
+        let shown = |word: &OsString| redact(&word.to_string_lossy()).into_owned();
+        write!(f, " {:?}", shown(&self.program))?;
+        for arg in &self.args {
+            write!(f, " {:?}", arg.shown.clone().unwrap_or_else(|| shown(&arg.is)))?;
         }
         match &self.dir {
             Some(dir) => write!(f, " in {}", dir.display()),

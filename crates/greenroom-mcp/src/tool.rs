@@ -35,10 +35,13 @@ impl McpTool {
             true => EffectClass::ReadOnly,
             false => EffectClass::AtMostOnce,
         };
+        let mut parameters = (*tool.input_schema).clone();
+        // Some providers refuse it, and it tells a model nothing.
+        parameters.remove("$schema");
         let spec = ToolSpec {
             name: exposed(&server.name, &tool.name),
             description: tool.description.as_deref().unwrap_or_default().to_owned(),
-            parameters: Value::Object((*tool.input_schema).clone()),
+            parameters: Value::Object(parameters),
             effect,
         };
         Self { shared, name: tool.name.as_ref().into(), spec, approval: Approval::none() }
@@ -92,6 +95,12 @@ impl DynTool for McpTool {
         _context: ToolContext,
     ) -> BoxFuture<'_, Result<Value, ToolError>> {
         Box::pin(self.call(arguments))
+    }
+}
+
+impl From<McpTool> for Arc<dyn DynTool> {
+    fn from(tool: McpTool) -> Self {
+        Arc::new(tool)
     }
 }
 

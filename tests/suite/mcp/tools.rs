@@ -14,7 +14,8 @@ async fn tools_are_named_after_their_server_and_act_once_unless_people_say_other
     let echo = client.tool("echo").expect("there is one");
     let spec = echo.spec();
     assert_eq!(spec.description, "Does what its name says.");
-    assert_eq!(spec.parameters["properties"], json!({ "text": { "type": "string" } }));
+    let text = json!({ "text": { "type": "string" } });
+    assert_eq!(spec.parameters, json!({ "type": "object", "properties": text }));
     // The server says that it only reads; that is not for the server to say.
     assert_eq!(spec.effect, EffectClass::AtMostOnce);
     assert!(DynTool::approval(&echo).is_none());

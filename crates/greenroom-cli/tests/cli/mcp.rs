@@ -31,7 +31,7 @@ fn world() -> World {
     let world = World::new();
     world.file("server.sh", SERVER);
     let notes = json!({
-        "command": "${SHELL_HERE:-/bin/sh}", "args": ["server.sh"], "env": { "KEY": "sk-canary-0123456789" },
+        "command": "${SHELL_HERE:-/bin/sh}", "args": ["server.sh", "${HOME}"], "env": { "KEY": "sk-canary-0123456789" },
         "icon": "notes.png",
     });
     world.file(".mcp.json", json!({ "mcpServers": { "notes": notes } }).to_string());
@@ -71,7 +71,7 @@ fn agents_get_the_tools_of_the_servers_that_are_named() {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.out.contains("64 messages"), "{ran:?}");
     assert!(has_recalled(&server));
-    let started = "greenroom: starting notes: KEY=… \"/bin/sh\" \"server.sh\"";
+    let started = "greenroom: starting notes: KEY=… \"/bin/sh\" \"server.sh\" \"${HOME}\"";
     assert!(ran.err.lines().any(|line| line == started), "{ran:?}");
     assert!(ran.err.contains("notice[GR0611]: .mcp.json: mcpServers.notes.icon"), "{ran:?}");
     assert!(!ran.err.contains("canary"), "{ran:?}");

@@ -11,7 +11,7 @@ fn what_other_programs_read_is_read() {
     let config = parse(
         r#"{ "inputs": [], "mcpServers": {
             "files": {
-                "type": "stdio", "command": "${ROOT}/bin/files", "args": ["$ROOT", "${ROOT}${NO:-x}", "${NO:-}"],
+                "type": "stdio", "command": "${ROOT}/bin/files", "args": ["$ROOT", "${ROOT}${NO:-x}", "${NO:-}", "sk-canary-0123456789"],
                 "env": { "KEY": "sk-canary-0123456789" }, "cwd": "${ROOT}", "timeout": 1500, "icon": "a.png"
             },
             "modern": { "command": "a", "protocol": "2026-07-28", "disabled": false },
@@ -20,8 +20,11 @@ fn what_other_programs_read_is_read() {
     );
     let config = config.expect("it is one");
     let shown: Vec<_> = config.servers.iter().map(ToString::to_string).collect();
-    let files = r#"files: KEY=… "/srv/bin/files" "$ROOT" "/srvx" "" in /srv"#;
+    let files = r#"files: KEY=… "/srv/bin/files" "$ROOT" "${ROOT}${NO:-x}" "${NO:-}" "sk-[redacted]" in /srv"#;
     assert_eq!(shown, [files, r#"modern: "a""#]);
+    let command = config.servers[0].to_command();
+    let args: Vec<_> = command.get_args().collect();
+    assert_eq!(args, ["$ROOT", "/srvx", "", "sk-canary-0123456789"]);
     assert_eq!(config.servers[0].limits.call_timeout, Duration::from_millis(1500));
     let protocols: Vec<_> = config.servers.iter().map(|server| server.protocol).collect();
     assert_eq!(protocols, [Protocol::Handshake, Protocol::Stateless]);

@@ -1,15 +1,21 @@
 //! The loop that people write by hand, done well: one client with timeouts, typed requests and chunks, a stream of lines,
 //! a match on the tool's name. No supervision, journal, budget, limits or retries.
+//!
+//! It sends what the agents send, in as many bytes: what their tools are, the shape of the plan, briefs of their length.
+//! It computes with the same tool.
 
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
+use greenroom_core::router::Plan;
+use greenroom_core::tool::{DynTool as _, ToolContext, ToolSpec, schema_of};
 use greenroom_testkit::provider::Certificate;
+use greenroom_tools::CalculateTool;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::provider::{ANSWER, PASSAGE, QUESTION, TEAM, TELL, TOKENS};
+use super::provider::{ANSWER, PASSAGE, QUESTION, SPECIAL, TEAM, TELL, TOKENS};
 use super::work::{INSTRUCTIONS, Work};
 use crate::measure::{millis_since, now};
 
@@ -21,12 +27,38 @@ pub(crate) struct Hand {
     url: String,
     calculate: Value,
     search: Value,
+    plan: Value,
 }
 
-fn tool(name: &str, argument: &str) -> Value {
-    let parameters = json!({ "type": "object", "properties": { argument: { "type": "string" } } });
-    let function = json!({ "name": name, "description": "Does it.", "parameters": parameters });
+fn calculate() -> Value {
+    let ToolSpec { name, description, parameters, .. } = CalculateTool.spec();
+    tool(&name, &description, &parameters)
+}
+
+fn search() -> Value {
+    let query =
+        json!({ "description": "What to look for: words or a question.", "type": "string" });
+    let top_k = json!({
+        "description": "The most passages to return.", "format": "uint", "minimum": 0, "type": ["integer", "null"],
+    });
+    let parameters = json!({
+        "description": "The arguments of the `search` tool.", "properties": { "query": query, "top_k": top_k },
+        "required": ["query"], "title": "SearchArguments", "type": "object",
+    });
+    let description =
+        "Searches the documents. Returns passages, best first, each with its source and lines.";
+    tool("search", description, &parameters)
+}
+
+fn tool(name: &str, description: &str, parameters: &Value) -> Value {
+    let function = json!({ "name": name, "description": description, "parameters": parameters });
     json!([{ "type": "function", "function": function }])
+}
+
+/// The shape of a plan, as it is asked for.
+fn plan() -> Value {
+    let schema = json!({ "name": "Plan", "schema": schema_of::<Plan>(), "strict": false });
+    json!({ "type": "json_schema", "json_schema": schema })
 }
 
 #[derive(Serialize)]
@@ -35,6 +67,8 @@ struct Body<'a> {
     messages: &'a [Message],
     #[serde(skip_serializing_if = "Option::is_none")]
     tools: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_format: Option<&'a Value>,
     stream: bool,
     stream_options: Options,
 }
@@ -100,23 +134,8 @@ struct Usage {
 }
 
 #[derive(Deserialize)]
-struct Expression {
-    expression: String,
-}
-
-#[derive(Deserialize)]
 struct Query {
     query: String,
-}
-
-#[derive(Deserialize)]
-struct Plan {
-    tasks: Vec<Task>,
-}
-
-#[derive(Deserialize)]
-struct Task {
-    question: String,
 }
 
 #[derive(Default)]
@@ -142,14 +161,21 @@ impl Hand {
         Self {
             client: client.expect("a client"),
             url: format!("{url}/chat/completions"),
-            calculate: tool("calculate", "expression"),
-            search: tool("search", "query"),
+            calculate: calculate(),
+            search: search(),
+            plan: plan(),
         }
     }
 
-    async fn reply(&self, messages: &[Message], tools: Option<&Value>) -> Reply {
+    async fn reply(
+        &self,
+        messages: &[Message],
+        tools: Option<&Value>,
+        response_format: Option<&Value>,
+    ) -> Reply {
         let stream_options = Options { include_usage: true };
-        let body = Body { model: "m", messages, tools, stream: true, stream_options };
+        let body =
+            Body { model: "m", messages, tools, response_format, stream: true, stream_options };
         let body = serde_json::to_vec(&body).expect("JSON");
         let begun = now();
         let sent = self.client.post(&self.url).header("content-type", "application/json");
@@ -179,11 +205,11 @@ impl Hand {
 
     async fn run(&self, mut messages: Vec<Message>, tools: &Value) -> String {
         for _ in 0..TURNS_MAX {
-            let Reply { text, calls, .. } = self.reply(&messages, Some(tools)).await;
+            let Reply { text, calls, .. } = self.reply(&messages, Some(tools), None).await;
             if calls.is_empty() {
                 return text;
             }
-            let results: Vec<_> = calls.iter().map(result).collect();
+            let results = join_all(calls.iter().map(result)).await;
             let content = (!text.is_empty()).then_some(text);
             messages.push(Message::Assistant { content, tool_calls: calls });
             messages.extend(results);
@@ -192,18 +218,22 @@ impl Hand {
     }
 }
 
-fn result(call: &Call) -> Message {
+async fn result(call: &Call) -> Message {
     let Function { name, arguments } = &call.function;
     let content = match name.as_str() {
         "calculate" => {
-            let Expression { expression } = serde_json::from_str(arguments).expect("JSON");
-            let factors = expression.split(" * ").map(|factor| factor.parse::<u64>());
-            factors.map(|factor| factor.expect("a number")).product::<u64>().to_string()
+            let arguments = serde_json::from_str(arguments).expect("JSON");
+            let context = ToolContext::new(call.id.as_str().into(), "");
+            let computed = CalculateTool.call_json(arguments, context).await;
+            computed.expect("it can be computed").to_string()
         }
         "search" => {
             let Query { query } = serde_json::from_str(arguments).expect("JSON");
             assert!(PASSAGE.contains(&query));
-            json!({ "passages": [{ "source": "docs/mailbox.md", "text": PASSAGE }] }).to_string()
+            let passage = json!({
+                "end_line": 1, "score": 1.0, "source": "docs/mailbox.md", "start_line": 1, "text": PASSAGE,
+            });
+            json!({ "passages": [passage] }).to_string()
         }
         other => panic!("there is no {other}"),
     };
@@ -241,19 +271,29 @@ impl Work for Hand {
 
     async fn stream(&self) -> f64 {
         let asked = [Message::User { content: TELL.to_owned() }];
-        let reply = self.reply(&asked, Some(&self.calculate)).await;
+        let reply = self.reply(&asked, Some(&self.calculate), None).await;
         assert_eq!(reply.text.split_whitespace().count(), TOKENS);
         reply.first_ms.expect("there was a first token")
     }
 
     async fn team(&self) {
-        let plan = self.reply(&asked(TEAM.to_owned()), None).await.text;
+        let agents = json!([
+            { "role": "research", "description": "Finds answers in the documents (docs: Passages that a test wrote.)." },
+            { "role": "retrieval", "description": "Returns passages for a query, unread." },
+        ]);
+        let brief = json!({ "brief": "plan", "question": TEAM, "agents": agents, "tasks_max": 16 });
+        let plan = self.reply(&asked(brief.to_string()), None, Some(&self.plan)).await.text;
         let plan: Plan = serde_json::from_str(&plan).expect("a plan");
         let each = plan.tasks.into_iter();
         let each = each.map(|task| self.run(asked(task.question), &self.search));
         let found = join_all(each).await;
-        let brief = json!({ "question": TEAM, "findings": found }).to_string();
-        let written = self.reply(&asked(brief), None).await.text;
+        let findings: Vec<_> = found
+            .iter()
+            .map(|text| json!({ "question": SPECIAL, "text": text, "evidence": [1] }))
+            .collect();
+        let evidence = json!([{ "n": 1, "source": "docs/mailbox.md:1-1", "text": PASSAGE }]);
+        let brief = json!({ "question": TEAM, "findings": findings, "evidence": evidence });
+        let written = self.reply(&asked(brief.to_string()), None, None).await.text;
         assert_eq!(written, format!("{PASSAGE} [1]"));
     }
 }

@@ -113,22 +113,29 @@ fn http2() {
             row(&format!("connections {what}"), of, &hand[0], &green[0]);
         }
     }
+    let speech = Speech::Http2 { streams_max: STREAMS_MAX[0] };
+    let manner = Manner { pace: PACE, speech, ..Manner::AT_ONCE };
+    stream_rows("streams", manner, "a token in 20 ms, all begun together, over HTTP/2");
 }
 
 fn streams() {
-    let n_tokens = (STREAMS * TOKENS) as f64;
     for (what, pace, title) in [
         ("streams-apart", PACE, "a token in 20 ms, one begun in 5 ms"),
         ("streams", PACE, "a token in 20 ms, all begun together"),
         ("streams", Duration::ZERO, "as fast as they come"),
     ] {
-        let [hand, green] = rounds(what, STREAMS, Manner { pace, ..Manner::AT_ONCE });
-        let (hand, green) = (&hand[1], &green[1]);
-        head(&format!("{STREAMS} streams at once, {TOKENS} tokens each, {title}"));
-        row("tokens per second, thousands", |taken| n_tokens / taken.wall_ms, hand, green);
-        row("CPU per token, µs", |taken| taken.cpu_ms * 1e3 / n_tokens, hand, green);
-        row("time to the first token, median, ms", |taken| taken.first_ms, hand, green);
+        stream_rows(what, Manner { pace, ..Manner::AT_ONCE }, title);
     }
+}
+
+fn stream_rows(what: &str, manner: Manner, title: &str) {
+    let n_tokens = (STREAMS * TOKENS) as f64;
+    let [hand, green] = rounds(what, STREAMS, manner);
+    let (hand, green) = (&hand[1], &green[1]);
+    head(&format!("{STREAMS} streams at once, {TOKENS} tokens each, {title}"));
+    row("tokens per second, thousands", |taken| n_tokens / taken.wall_ms, hand, green);
+    row("CPU per token, µs", |taken| taken.cpu_ms * 1e3 / n_tokens, hand, green);
+    row("time to the first token, median, ms", |taken| taken.first_ms, hand, green);
 }
 
 fn teams() {

@@ -109,7 +109,7 @@ fn golden_stores_are_written() {
         // Whoever opens it next puts the log into the tables.
         drop(SqliteJournal::open(store.path()).expect("it is whole"));
         let bytes = fs::read(store.path().join("journal.db")).expect("it is there");
-        let name = format!("0002-{workflow:?}-{:08x}.db", sum(&bytes));
+        let name = format!("0003-{workflow:?}-{:08x}.db", sum(&bytes));
         fs::write(folder.join(name), bytes).expect("there is room");
     }
 }

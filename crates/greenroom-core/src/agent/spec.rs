@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::approval::InDoubt;
-use crate::fingerprint::fingerprint;
 use crate::ids::AgentId;
 use crate::output::{OutputCheck, OutputSchema};
 use crate::recovery::Config;
@@ -62,12 +61,6 @@ impl AgentSpec {
             config.text("output", format!("{} {}", schema.name, schema.schema));
         }
         config
-    }
-
-    /// A fingerprint of [`AgentSpec::config`].
-    #[must_use]
-    pub fn fingerprint(&self) -> u64 {
-        fingerprint(&format!("{:?}", self.config()))
     }
 }
 

@@ -120,8 +120,6 @@ pub enum Event {
         agent: AgentId,
         /// What it was told.
         input: Vec<Message>,
-        /// Fingerprint of the agent's configuration, to notice that it changed before a resume.
-        config: u64,
     },
     /// Intent: a model is asked.
     ModelCalled {

@@ -142,7 +142,6 @@ impl<T> AgentBuilder<T> {
         config.name("model", model.name());
         let plan = Arc::new(Blueprint {
             config,
-            fingerprint: spec.fingerprint(),
             spec: Arc::new(spec),
             model,
             tools: Arc::new(routes),

@@ -55,7 +55,6 @@ pub(crate) type ReportTo = Arc<dyn Fn(&Result<Report, TaskFailure>) + Send + Syn
 /// Everything that an incarnation is built from.
 pub(crate) struct TurnSetup {
     pub(crate) spec: Arc<AgentSpec>,
-    pub(crate) fingerprint: u64,
     pub(crate) role: &'static str,
     pub(crate) stream: StreamId,
     /// What is in the stream, when whoever starts the agent has read or written it.
@@ -229,8 +228,8 @@ impl JournalledActor for TurnAgent {
         }
         if self.journalled.machine.is_new() {
             let agent = self.id();
-            let (input, config) = (self.setup.input.clone(), self.setup.fingerprint);
-            self.journalled.record(Event::TaskStarted { agent, input, config });
+            let input = self.setup.input.clone();
+            self.journalled.record(Event::TaskStarted { agent, input });
         } else {
             let resume = self.journalled.machine.resume();
             let n_calls_kept = events.iter().filter(|recorded| is_result(&recorded.event)).count();

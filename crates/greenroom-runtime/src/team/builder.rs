@@ -268,7 +268,6 @@ impl TeamBuilder {
             };
             Member::Seat(Box::new(Seat {
                 role: screen_name,
-                fingerprint: spec.fingerprint(),
                 spec,
                 model: Arc::clone(model),
                 tools: Arc::clone(&routes),

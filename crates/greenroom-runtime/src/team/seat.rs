@@ -26,8 +26,6 @@ use crate::supervisor::{AgentStart, OnClosed};
 pub(crate) struct Seat {
     pub(crate) role: &'static str,
     pub(crate) spec: AgentSpec,
-    /// That of the spec, which is too long to be read for every task.
-    pub(crate) fingerprint: u64,
     pub(crate) model: Arc<dyn ChatModel>,
     pub(crate) tools: Arc<BTreeMap<String, ToolRoute>>,
     pub(crate) timeouts: Timeouts,
@@ -71,7 +69,6 @@ impl Seat {
         let goal_top_k = router.shared.top_k;
         let setup = Arc::new(TurnSetup {
             spec: Arc::new(AgentSpec { id: id.clone(), ..self.spec.clone() }),
-            fingerprint: self.fingerprint,
             role: self.role,
             stream: router.stream.child(&stream_name),
             known: Known::default(),

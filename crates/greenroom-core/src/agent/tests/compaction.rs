@@ -238,7 +238,7 @@ fn a_message_is_read_in_the_turn_that_shortening_added() {
     let error = ModelError::new(ModelErrorKind::ContextLength, "m", "too long");
     let messages = vec![Message::user("go")];
     for event in [
-        Event::TaskStarted { agent: "a".into(), input: messages.clone(), config: 0 },
+        Event::TaskStarted { agent: "a".into(), input: messages.clone() },
         called(1),
         Event::ModelFailed { turn: 1, attempt: 1, error },
         Event::Compacted { turn: 1, attempt: 1, messages },

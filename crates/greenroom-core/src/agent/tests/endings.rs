@@ -193,7 +193,7 @@ fn limited(tools: &[&str], n_finished: usize) -> (Result<Report, TaskFailure>, V
         |_, _| Ok(ChatReply::calls(tools.iter().zip(0..).map(|(tool, n)| call(tool, json!(n)))));
     let mut simulation = Simulation::new(spec(), &model);
     let input = vec![Message::user("go")];
-    simulation.record(vec![Event::TaskStarted { agent: "a".into(), input, config: 0 }]);
+    simulation.record(vec![Event::TaskStarted { agent: "a".into(), input }]);
     // The model is called and replies, the tools are started, and some finish.
     for _ in 0..3 + n_finished {
         assert!(simulation.step());
@@ -247,7 +247,7 @@ fn a_limit_does_not_take_an_answer_away() {
     let model = |_, _| Ok(ChatReply::text("ok"));
     let mut simulation = Simulation::new(spec(), &model);
     let input = vec![Message::user("go")];
-    simulation.record(vec![Event::TaskStarted { agent: "a".into(), input, config: 0 }]);
+    simulation.record(vec![Event::TaskStarted { agent: "a".into(), input }]);
     while !matches!(simulation.journal.last(), Some(Event::ModelReplied { .. })) {
         simulation.step();
     }

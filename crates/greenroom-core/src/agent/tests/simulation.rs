@@ -133,7 +133,7 @@ impl<'a> Simulation<'a> {
     /// Runs the task to its end.
     pub(super) fn run(mut self) -> Self {
         let input = vec![Message::user("go")];
-        self.record(vec![Event::TaskStarted { agent: "a".into(), input, config: 0 }]);
+        self.record(vec![Event::TaskStarted { agent: "a".into(), input }]);
         for _ in 0..10_000 {
             if !self.step() {
                 assert!(self.machine.is_done(), "stuck after {:?}", self.journal.last());

@@ -201,7 +201,7 @@ fn u01_u02_a_conversation_that_was_cut_off_keeps_what_was_finished() {
     let mut simulation = Simulation::new(spec(), &model);
     simulation.order = vec![0, 1];
     let input = vec![Message::user("go")];
-    simulation.record(vec![Event::TaskStarted { agent: "a".into(), input, config: 0 }]);
+    simulation.record(vec![Event::TaskStarted { agent: "a".into(), input }]);
     // The model is called and replies, three calls begin, and the second one finishes.
     for _ in 0..4 {
         assert!(simulation.step());

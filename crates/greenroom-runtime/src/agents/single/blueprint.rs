@@ -33,8 +33,6 @@ use crate::team::child_of_run;
 pub(super) struct Blueprint {
     pub(super) config: Config,
     pub(super) spec: Arc<AgentSpec>,
-    /// That of the spec, which is too long to be read for every run.
-    pub(super) fingerprint: u64,
     pub(super) model: Arc<dyn ChatModel>,
     pub(super) tools: Arc<BTreeMap<String, ToolRoute>>,
     pub(super) timeouts: Timeouts,
@@ -66,8 +64,7 @@ impl Blueprint {
         let at = runtime.clock().now();
         let deadline = at.after(self.budget.wall_max);
         let agent = self.spec.id.clone();
-        let (input, config) = (vec![Message::user(input)], self.fingerprint);
-        let started = Event::TaskStarted { agent, input, config };
+        let started = Event::TaskStarted { agent, input: vec![Message::user(input)] };
         let (owner, config, budget) = (self.owner(), self.config.clone(), self.budget);
         let bound = Event::RunBound { owner, config, budget, deadline };
         let begun = Recorded::sequence(0, at, [started, bound]);
@@ -151,7 +148,6 @@ impl Blueprint {
         };
         TurnSetup {
             spec: Arc::clone(&self.spec),
-            fingerprint: self.fingerprint,
             role: "agent",
             stream: StreamId::root(shared.id),
             known,

@@ -34,7 +34,7 @@ fn wakes() -> Wakes {
 /// Stores the beginning of a run of one agent.
 async fn begun(runtime: &Runtime, run: RunId, more: Option<Event>) {
     let (agent, input) = (AgentId::new("clerk"), vec![Message::user("go")]);
-    let started = Event::TaskStarted { agent, input, config: 0 };
+    let started = Event::TaskStarted { agent, input };
     let events = [started].into_iter().chain(more);
     let stored = runtime.accept(run, Recorded::sequence(0, runtime.clock().now(), events)).await;
     stored.expect("memory takes it");

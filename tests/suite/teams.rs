@@ -61,6 +61,31 @@ async fn ask(team: &Team, question: &str) -> Outcome {
     team.ask(question).await.expect("accepted").outcome().await
 }
 
+/// Servers do their work in tasks, which move between threads.
+#[tokio::test(start_paused = true)]
+async fn whatever_is_awaited_of_a_runtime_can_be_awaited_in_a_task() {
+    fn movable<T: Send>(future: T) -> T {
+        future
+    }
+    let runtime = movable(Runtime::builder().seed(7).start()).await.expect("a runtime starts");
+    let team = runtime
+        .team()
+        .model(Extractive::new())
+        .source(docs())
+        .tools([Arc::new(CalculateTool) as Arc<dyn DynTool>]);
+    let team = movable(team.start()).await.expect("it starts");
+    let run = movable(team.submit(Goal::new(QUESTION))).await.expect("it starts");
+    assert_eq!(movable(run.outcome()).await.status, Status::Completed);
+    let agent = runtime.agent("clerk").model(Extractive::new()).tool(CalculateTool);
+    let agent = agent.build().expect("complete");
+    let mut run = movable(agent.start("What is 12% of 64?")).await.expect("it starts");
+    while movable(run.next_event()).await.is_some() {}
+    movable(agent.run("What is 12% of 64?")).await.expect("an answer");
+    movable(runtime.drain(Duration::ZERO)).await;
+    movable(runtime.shutdown()).await;
+    end(runtime).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_question_gets_a_cited_answer_from_several_agents() {
     let runtime = runtime().await;

@@ -149,13 +149,22 @@ fn teams() {
 
 /// Does work twice, and prints what it took each time: the first time connections are made.
 pub(crate) fn do_it(who: &str, what: &str, n: usize, url: &str) {
-    let work = async {
-        match who {
-            "hand" => twice(Arc::new(Hand::new(url)), what, n).await,
-            _ => twice(Arc::new(Green::new(url).await), what, n).await,
+    let [who, asked, url] = [who, what, url].map(str::to_owned);
+    let work = async move {
+        match who.as_str() {
+            "hand" => twice(Arc::new(Hand::new(&url)), &asked, n).await,
+            _ => twice(Arc::new(Green::new(&url).await), &asked, n).await,
         }
     };
-    if what == "run-alone" { one_thread(work) } else { all_threads(work) }
+    if what == "run-alone" {
+        return one_thread(work);
+    }
+    // A task, as it is in a server: on the main thread it would be woken by another one for each event.
+    let mut task = JoinSet::new();
+    all_threads(async move {
+        task.spawn(work);
+        task.join_all().await
+    });
 }
 
 async fn twice<W: Work>(work: Arc<W>, what: &str, n: usize) {

@@ -7,7 +7,6 @@ use greenroom_core::brief::{AgentCard, ToolCard};
 use greenroom_core::recovery::Config;
 use greenroom_core::tool::{Approval, EffectClass, ToolSpec, schema_of};
 
-use super::builder::Missing;
 use super::{Member, prompts};
 use crate::actor::slot::AnySlot;
 use crate::agents::turn::{SearchArguments, ToolRoute};
@@ -40,6 +39,19 @@ impl Assembly {
         self.approvals.extend(approvals.clone());
         Ok(())
     }
+}
+
+/// What a team cannot do without.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Missing {
+    #[error("the team has no model; give it one with `.model(…)`")]
+    Model,
+    #[error("there is no role {0:?} with a model; there are plan, research and answer")]
+    Role(String),
+    #[error("the role {0:?} is taken")]
+    Taken(String),
+    #[error("there is no tool {0:?} whose calls could need approval")]
+    Tool(String),
 }
 
 pub(super) fn card(role: &str, description: String) -> AgentCard {

@@ -21,7 +21,7 @@ use greenroom_core::router::{ANSWER, PLAN, Plan, RouterSpec};
 use greenroom_core::supervision::{AdminError, ChildSpec};
 use greenroom_core::tool::{Approval, DynTool, ToolSpec};
 
-use super::assembly::{Assembly, SEARCH, card, describe, search_spec, tool_card};
+use super::assembly::{Assembly, Missing, SEARCH, card, describe, search_spec, tool_card};
 use super::{Crew, Member, Seat, Team};
 use crate::actor::Actor;
 use crate::actor::address::AgentRef;
@@ -247,10 +247,11 @@ impl TeamBuilder {
             config.text(format!("source {}", source.name()), source.description());
         }
         if !sources.is_empty() {
-            self.add_retrieval(&mut plan, sources).await?;
+            add_retrieval(&self.runtime, self.timeouts.tool, &mut plan, sources).await?;
         }
         if !toolset.specs().is_empty() {
-            self.add_tools(&mut plan, toolset).await?;
+            let timeout = self.timeouts.tool;
+            add_tools(&self.runtime, timeout, &self.approvals, &mut plan, toolset).await?;
         }
         plan.require(&self.approvals)?;
         let Assembly { mut cards, mut members, residents, routes, specs, approvals } = plan;
@@ -304,88 +305,81 @@ impl TeamBuilder {
         crew.runtime.bind(crew.owner.clone(), &crew);
         Ok(Team { crew })
     }
-
-    async fn add_retrieval(
-        &self,
-        plan: &mut Assembly,
-        sources: Vec<Arc<dyn Retriever>>,
-    ) -> Result<(), StartError> {
-        let described = sources.iter().map(|s| format!("{}: {}", s.name(), s.description()));
-        let described = described.collect::<Vec<_>>().join("; ");
-        plan.cards.push(card(RESEARCH, format!("Finds answers in the documents ({described}).")));
-        plan.cards.push(card(RETRIEVAL, "Returns passages for a query, unread.".to_owned()));
-        let (sources, timeout) = (Arc::from(sources), self.timeouts.tool);
-        let factory = move || RetrievalAgent::new(Arc::clone(&sources), timeout);
-        let (agent, slot) = self.resident(RETRIEVAL, factory).await?;
-        plan.residents.push(slot);
-        plan.routes.insert(SEARCH.to_owned(), ToolRoute::Retrieval(Arc::from([agent.clone()])));
-        plan.specs.push(search_spec());
-        plan.members.insert(RETRIEVAL.to_owned(), Member::Retrieval(agent));
-        Ok(())
-    }
-
-    async fn add_tools(&self, plan: &mut Assembly, toolset: ToolSet) -> Result<(), StartError> {
-        let specs = toolset.specs().to_vec();
-        // The planner's calls are not journalled one by one. What must not be repeated, or needs a person, is
-        // called by agents that have a stream of their own.
-        let is_free = |spec: &&ToolSpec| {
-            let asks_nobody = self.approvals.get(&spec.name).is_none_or(Approval::is_none);
-            asks_nobody && toolset.get(&spec.name).is_some_and(|tool| is_free(&**tool))
-        };
-        let tools: Vec<_> = specs.iter().filter(is_free).map(tool_card).collect();
-        if !tools.is_empty() {
-            let description = "Calls a tool.".to_owned();
-            plan.cards.push(AgentCard { role: TOOLS.to_owned(), description, tools });
-        }
-        plan.approvals = approvals(toolset.tools());
-        let (toolset, timeout) = (Arc::new(toolset), self.timeouts.tool);
-        let factory = move || ToolAgent::new(Arc::clone(&toolset), timeout);
-        let (agent, slot) = self.resident(TOOLS, factory).await?;
-        plan.residents.push(slot);
-        for spec in &specs {
-            plan.routes.insert(spec.name.clone(), ToolRoute::ToolAgent(agent.clone()));
-        }
-        plan.specs.extend(specs);
-        plan.members.insert(TOOLS.to_owned(), Member::Tools(agent));
-        Ok(())
-    }
-
-    /// Starts an agent that lives as long as the runtime. Two teams of one runtime have agents of their
-    /// own, so the second one's have a number.
-    async fn resident<A: Actor>(
-        &self,
-        role: &str,
-        factory: impl Fn() -> A + Send + Sync + Clone + 'static,
-    ) -> Result<(AgentRef<A::Message>, Arc<dyn AnySlot>), StartError> {
-        const TEAMS_MAX: usize = 1000;
-        for i in 1..=TEAMS_MAX {
-            let id = if i == 1 { AgentId::from(role) } else { format!("{role}-{i}").into() };
-            let mailbox = MailboxSpec { capacity: 1024, ..internal_mailbox() };
-            let started =
-                self.runtime.resident(ChildSpec::worker(id), role, mailbox, factory.clone()).await;
-            match started {
-                Ok(slot) => {
-                    return Ok((AgentRef::new(Arc::clone(&slot)), slot as Arc<dyn AnySlot>));
-                }
-                Err(AdminError::AlreadyStarted { .. } | AdminError::AlreadyPresent) => {}
-                Err(error) => return Err(StartError::new(format!("agent {role}"), error)),
-            }
-        }
-        Err(StartError::new(format!("agent {role}"), AdminError::AlreadyPresent))
-    }
 }
 
-/// What a team cannot do without.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Missing {
-    #[error("the team has no model; give it one with `.model(…)`")]
-    Model,
-    #[error("there is no role {0:?} with a model; there are plan, research and answer")]
-    Role(String),
-    #[error("the role {0:?} is taken")]
-    Taken(String),
-    #[error("there is no tool {0:?} whose calls could need approval")]
-    Tool(String),
+async fn add_retrieval(
+    runtime: &Runtime,
+    timeout: Duration,
+    plan: &mut Assembly,
+    sources: Vec<Arc<dyn Retriever>>,
+) -> Result<(), StartError> {
+    let described = sources.iter().map(|s| format!("{}: {}", s.name(), s.description()));
+    let described = described.collect::<Vec<_>>().join("; ");
+    plan.cards.push(card(RESEARCH, format!("Finds answers in the documents ({described}).")));
+    plan.cards.push(card(RETRIEVAL, "Returns passages for a query, unread.".to_owned()));
+    let sources = Arc::from(sources);
+    let factory = move || RetrievalAgent::new(Arc::clone(&sources), timeout);
+    let (agent, slot) = resident(runtime, RETRIEVAL, factory).await?;
+    plan.residents.push(slot);
+    plan.routes.insert(SEARCH.to_owned(), ToolRoute::Retrieval(Arc::from([agent.clone()])));
+    plan.specs.push(search_spec());
+    plan.members.insert(RETRIEVAL.to_owned(), Member::Retrieval(agent));
+    Ok(())
+}
+
+async fn add_tools(
+    runtime: &Runtime,
+    timeout: Duration,
+    asked: &BTreeMap<String, Approval>,
+    plan: &mut Assembly,
+    toolset: ToolSet,
+) -> Result<(), StartError> {
+    let specs = toolset.specs().to_vec();
+    // The planner's calls are not journalled one by one. What must not be repeated, or needs a person, is
+    // called by agents that have a stream of their own.
+    let is_free = |spec: &&ToolSpec| {
+        let asks_nobody = asked.get(&spec.name).is_none_or(Approval::is_none);
+        asks_nobody && toolset.get(&spec.name).is_some_and(|tool| is_free(&**tool))
+    };
+    let tools: Vec<_> = specs.iter().filter(is_free).map(tool_card).collect();
+    if !tools.is_empty() {
+        let description = "Calls a tool.".to_owned();
+        plan.cards.push(AgentCard { role: TOOLS.to_owned(), description, tools });
+    }
+    plan.approvals = approvals(toolset.tools());
+    let toolset = Arc::new(toolset);
+    let factory = move || ToolAgent::new(Arc::clone(&toolset), timeout);
+    let (agent, slot) = resident(runtime, TOOLS, factory).await?;
+    plan.residents.push(slot);
+    for spec in &specs {
+        plan.routes.insert(spec.name.clone(), ToolRoute::ToolAgent(agent.clone()));
+    }
+    plan.specs.extend(specs);
+    plan.members.insert(TOOLS.to_owned(), Member::Tools(agent));
+    Ok(())
+}
+
+/// Starts an agent that lives as long as the runtime. Two teams of one runtime have agents of their
+/// own, so the second one's have a number.
+async fn resident<A: Actor>(
+    runtime: &Runtime,
+    role: &str,
+    factory: impl Fn() -> A + Send + Sync + Clone + 'static,
+) -> Result<(AgentRef<A::Message>, Arc<dyn AnySlot>), StartError> {
+    const TEAMS_MAX: usize = 1000;
+    for i in 1..=TEAMS_MAX {
+        let id = if i == 1 { AgentId::from(role) } else { format!("{role}-{i}").into() };
+        let mailbox = MailboxSpec { capacity: 1024, ..internal_mailbox() };
+        let started = runtime.resident(ChildSpec::worker(id), role, mailbox, factory.clone()).await;
+        match started {
+            Ok(slot) => {
+                return Ok((AgentRef::new(Arc::clone(&slot)), slot as Arc<dyn AnySlot>));
+            }
+            Err(AdminError::AlreadyStarted { .. } | AdminError::AlreadyPresent) => {}
+            Err(error) => return Err(StartError::new(format!("agent {role}"), error)),
+        }
+    }
+    Err(StartError::new(format!("agent {role}"), AdminError::AlreadyPresent))
 }
 
 impl fmt::Debug for TeamBuilder {

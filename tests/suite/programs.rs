@@ -62,7 +62,7 @@ struct Ended(String);
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        let kill = format!("kill -9 -- -{}", self.0);
+        let kill = format!("kill -9 -{}", self.0);
         let _ = Command::new("/bin/sh").args(["-c", &kill]).stderr(Stdio::null()).status();
     }
 }

@@ -1,12 +1,13 @@
 //! What a server is: the command that starts it, and the limits that it is held to.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use greenroom_core::redact::redact;
+use greenroom_tools::program::command;
 
 use crate::client::McpClient;
 use crate::error::McpError;
@@ -191,17 +192,12 @@ impl McpServer {
     }
 
     pub(crate) fn to_command(&self) -> Command {
-        let mut command = Command::new(&self.program);
-        command.args(self.args.iter().map(|arg| &arg.is)).env_clear();
         // Programs are found by it: not only this one, but those that it starts.
-        if let Some(path) = std::env::var_os("PATH") {
-            command.env("PATH", path);
-        }
-        command.envs(self.env.iter().map(|(name, value)| (name, value)));
-        if let Some(dir) = &self.dir {
-            command.current_dir(dir);
-        }
-        command
+        let path = std::env::var_os("PATH");
+        let path = path.as_deref().map(|path| (OsStr::new("PATH"), path));
+        let env = self.env.iter().map(|(name, value)| (&**name, &**value));
+        let args = self.args.iter().map(|arg| &arg.is);
+        command(&self.program, args, path.into_iter().chain(env), self.dir.as_deref())
     }
 }
 

@@ -9,7 +9,7 @@
 //!
 //! A program that moves into another group, as daemons do, is not followed there.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ use greenroom_core::tool::{
 use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 
-use crate::program::{Kept, Program, Started, ending};
+use crate::program::{self, Kept, Program, Started, ending};
 
 /// How much of what a program writes to standard error is told of a failure.
 const COMPLAINT_LEN_MAX: usize = 2 << 10;
@@ -150,16 +150,9 @@ impl ProcessTool {
     }
 
     fn command(&self, context: &ToolContext) -> Command {
-        let mut command = Command::new(&self.program);
-        command
-            .args(&self.args)
-            .env_clear()
-            .envs(self.env.iter().map(|(name, value)| (name, value)))
-            .env("IDEMPOTENCY_KEY", context.idempotency_key.to_string());
-        if let Some(dir) = &self.dir {
-            command.current_dir(dir);
-        }
-        command
+        let env = self.env.iter().map(|(name, value)| (&**name, &**value));
+        let key = (OsStr::new("IDEMPOTENCY_KEY"), OsStr::new(&*context.idempotency_key));
+        program::command(&self.program, &self.args, env.chain([key]), self.dir.as_deref())
     }
 }
 

@@ -3,9 +3,11 @@
 //! What is said to a program and what it says is for whoever starts it. A program that moves into another group, as
 //! daemons do, is not followed there.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,6 +22,22 @@ use tokio::net::unix::pipe::{Receiver, Sender, pipe};
 const PIECE_LEN: usize = 64 << 10;
 /// How much a pipe can hold, unless root has raised that.
 const PIPE_LEN_MAX: usize = 1 << 20;
+
+/// A command line that inherits no environment: what the program is to know is given. Of two values of a variable the last
+/// one counts. Without a directory it runs in that of this process.
+pub fn command<V: AsRef<OsStr>>(
+    program: &OsStr,
+    args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+    env: impl IntoIterator<Item = (V, V)>,
+    dir: Option<&Path>,
+) -> Command {
+    let mut command = Command::new(program);
+    command.args(args).env_clear().envs(env);
+    if let Some(dir) = dir {
+        command.current_dir(dir);
+    }
+    command
+}
 
 /// A program that was started, with its pipes.
 #[non_exhaustive]

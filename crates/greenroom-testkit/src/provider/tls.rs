@@ -31,15 +31,11 @@ impl Certificate {
         }
     }
 
-    /// The key of the certificate, for a server other than ours. It is no secret.
+    /// TLS with the certificate, for a server other than ours that says which protocols it speaks, such as `h2`.
     #[must_use]
-    pub fn key_pem(self) -> &'static str {
-        include_str!("tls/key.pem")
-    }
-
-    pub(super) fn acceptor(self) -> TlsAcceptor {
+    pub fn server_config(self, protocols: &[&str]) -> ServerConfig {
         let certificate = CertificateDer::from_pem_slice(self.pem().as_bytes());
-        let key = PrivateKeyDer::from_pem_slice(self.key_pem().as_bytes());
+        let key = PrivateKeyDer::from_pem_slice(include_bytes!("tls/key.pem"));
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .expect("the provider knows the usual versions of TLS")
@@ -48,6 +44,12 @@ impl Certificate {
                 vec![certificate.expect("the file is a certificate")],
                 key.expect("the file is a key"),
             );
-        TlsAcceptor::from(Arc::new(config.expect("the key fits the certificate")))
+        let mut config = config.expect("the key fits the certificate");
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        config
+    }
+
+    pub(super) fn acceptor(self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::new(self.server_config(&[])))
     }
 }

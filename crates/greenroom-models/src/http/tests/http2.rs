@@ -8,9 +8,6 @@ use std::time::Duration;
 use greenroom_core::model::ModelError;
 use greenroom_testkit::provider::Certificate;
 use h2::server::SendResponse;
-use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -22,20 +19,7 @@ use super::{ChatEvent, events};
 const SAID: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\ndata: [DONE]\n\n";
 
 fn acceptor() -> TlsAcceptor {
-    let certificate = CertificateDer::from_pem_slice(Certificate::Sound.pem().as_bytes());
-    let config =
-        ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("the usual versions")
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![certificate.expect("a certificate")],
-                PrivateKeyDer::from_pem_slice(Certificate::Sound.key_pem().as_bytes())
-                    .expect("a key"),
-            );
-    let mut config = config.expect("the key fits the certificate");
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    TlsAcceptor::from(Arc::new(config))
+    TlsAcceptor::from(Arc::new(Certificate::Sound.server_config(&["h2"])))
 }
 
 /// Answers requests once so many have come, on all connections together; and then once so many more have.

@@ -7,9 +7,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use greenroom_testkit::provider::Certificate;
 use h2::RecvStream;
 use h2::server::SendResponse;
-use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -42,7 +39,7 @@ impl Server {
         Self {
             speech: manner.speech,
             answers: Answers::new(manner),
-            tls: acceptor(alpn),
+            tls: TlsAcceptor::from(Arc::new(Certificate::Sound.server_config(&[alpn]))),
             n_made: AtomicUsize::new(0),
             n_used: AtomicUsize::new(0),
         }
@@ -180,21 +177,4 @@ async fn body(mut stream: RecvStream) -> io::Result<Vec<u8>> {
 
 fn broken(error: h2::Error) -> io::Error {
     io::Error::other(error)
-}
-
-fn acceptor(alpn: &str) -> TlsAcceptor {
-    let [certificate, key] =
-        [Certificate::Sound.pem(), Certificate::Sound.key_pem()].map(str::as_bytes);
-    let config =
-        ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("the usual versions")
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![CertificateDer::from_pem_slice(certificate).expect("a certificate")],
-                PrivateKeyDer::from_pem_slice(key).expect("a key"),
-            );
-    let mut config = config.expect("the key fits the certificate");
-    config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
-    TlsAcceptor::from(Arc::new(config))
 }

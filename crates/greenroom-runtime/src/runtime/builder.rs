@@ -254,7 +254,10 @@ fn random_seed() -> Result<u64, getrandom::Error> {
     Ok(u64::from_le_bytes(bytes))
 }
 
-/// Where a runtime reads time: deadlines are instants of it, so the time of day is read once.
+/// Where a runtime reads time: deadlines are instants of it, so the time of day is read once. Ours does that by itself.
 fn steady(clock: Option<Arc<dyn Clock>>) -> Arc<dyn Clock> {
-    Arc::new(SteadyClock::new(clock.unwrap_or_else(|| Arc::new(SystemClock::new()))))
+    match clock {
+        Some(clock) => Arc::new(SteadyClock::new(clock)),
+        None => Arc::new(SystemClock::new()),
+    }
 }

@@ -7,6 +7,7 @@ mod budgets;
 mod canary;
 mod clocks;
 mod compaction;
+mod crowds;
 mod dead_letters;
 mod delegation;
 mod draining;

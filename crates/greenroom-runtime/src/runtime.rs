@@ -10,6 +10,7 @@ mod durable;
 pub(crate) mod error;
 mod letters;
 mod looks;
+mod starts;
 pub(crate) mod tasks;
 
 use std::fmt;

@@ -150,7 +150,9 @@ impl Team {
     /// or not.
     async fn launch(&self, shared: Arc<RunShared<Outcome>>, known: Known) -> Result<(), RunError> {
         let team = self.clone();
+        let runtime = self.crew.runtime.clone();
         let started = self.crew.runtime.tasks().spawn("start-run", async move {
+            let _turn = runtime.turn().await;
             let supervisor = SupervisorRef::new(AgentId::new(format!("run-{}", shared.id)));
             let started = async {
                 team.start_supervisor(&shared, &supervisor).await?;

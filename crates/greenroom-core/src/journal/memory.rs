@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::ready;
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Journal, JournalError, JournalErrorKind, Recorded, RunHead, Runs};
@@ -61,7 +62,12 @@ impl Default for MemoryJournal {
 }
 
 impl Inner {
-    fn append(&mut self, stream: &StreamId, events: Arc<[Recorded]>) -> Result<(), JournalError> {
+    /// Stores events, and gives what is dropped for that.
+    fn append(
+        &mut self,
+        stream: &StreamId,
+        events: Arc<[Recorded]>,
+    ) -> Result<Vec<Batches>, JournalError> {
         let n_stored = self.streams.get(stream).map_or(0, |batches| n_events(batches));
         let is_gapless = (n_stored..).zip(&*events).all(|(seq, event)| event.seq == seq);
         if !is_gapless {
@@ -69,38 +75,38 @@ impl Inner {
             return Err(JournalError::of(stream, JournalErrorKind::Conflict, message));
         }
         if events.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let is_root = stream.path().is_empty();
         let is_over = is_root && events.iter().any(|recorded| recorded.event.is_terminal());
         let snapshot = events.iter().rposition(|recorded| recorded.event.is_snapshot());
         let kept = self.streams.entry(stream.clone()).or_default();
+        let mut dropped = Vec::new();
         if snapshot.is_some() {
-            *kept = Vec::new();
+            dropped.push(mem::take(kept));
         }
         kept.push(match snapshot {
             None | Some(0) => events,
             Some(at) => Arc::from(&events[at..]),
         });
         if let Some(run) = stream.run().filter(|_| is_over) {
-            self.finish(run);
+            dropped.extend(self.finish(run));
         }
-        Ok(())
+        Ok(dropped)
     }
 
-    /// Counts a run as finished, once, and drops the one that finished longest ago.
-    fn finish(&mut self, run: RunId) {
+    /// Counts a run as finished, once, and takes out the one that finished longest ago.
+    fn finish(&mut self, run: RunId) -> Vec<Batches> {
         if self.finished.contains(&run) {
-            return;
+            return Vec::new();
         }
         self.finished.push_back(run);
-        if self.finished.len() > self.finished_max
-            && let Some(oldest) = self.finished.pop_front()
-        {
-            for stream in self.of_run(oldest) {
-                self.streams.remove(&stream);
-            }
+        if self.finished.len() <= self.finished_max {
+            return Vec::new();
         }
+        let oldest = self.finished.pop_front();
+        let streams = oldest.map(|oldest| self.of_run(oldest)).unwrap_or_default();
+        streams.iter().filter_map(|stream| self.streams.remove(stream)).collect()
     }
 
     fn of_run(&self, run: RunId) -> Vec<StreamId> {
@@ -155,7 +161,9 @@ impl Journal for MemoryJournal {
         stream: &StreamId,
         events: Arc<[Recorded]>,
     ) -> BoxFuture<'static, Result<(), JournalError>> {
-        Box::pin(ready(self.lock().append(stream, events)))
+        // What is dropped is dropped after the lock: it is a whole run, and every other one waits at the lock.
+        let dropped = self.lock().append(stream, events);
+        Box::pin(ready(dropped.map(drop)))
     }
 
     fn load(&self, stream: &StreamId) -> BoxFuture<'static, Result<Vec<Recorded>, JournalError>> {

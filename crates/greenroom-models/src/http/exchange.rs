@@ -136,9 +136,10 @@ impl Endpoint {
         }
         let kind = head.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let is_fit = kind.is_none_or(|kind| {
+            let begin = |len| kind.trim_start().get(..len).unwrap_or_default();
             ["text/event-stream", "application/json", "application/x-ndjson"]
                 .iter()
-                .any(|fit| kind.trim_start().to_ascii_lowercase().starts_with(fit))
+                .any(|fit| begin(fit.len()).eq_ignore_ascii_case(fit))
         });
         if response.status().as_u16() == 200 && is_fit {
             return Ok(response);

@@ -123,21 +123,20 @@ impl Shared {
     async fn enter(self: &Arc<Self>, ask: Ask) -> Result<Place, Refused> {
         let (give_up_at, model) = (ask.give_up_at, ask.model);
         let notify = Arc::new(Notify::new());
-        let ticket = {
+        let (ticket, mut verdict) = {
             let (mut state, now) = (self.state(), self.clock.elapsed());
             let ticket = state.machine.ask(ask, now)?;
             state.waiters.insert(ticket, Waiter { notify: Arc::clone(&notify), verdict: None });
             state.pump(now);
-            ticket
+            (ticket, state.take_verdict(ticket))
         };
         let place = Place { shared: Arc::clone(self), ticket, model, is_made: false };
         loop {
-            let now = self.clock.elapsed();
             // The lock is let go before the place is, which takes it.
-            let verdict = self.state().take_verdict(ticket);
             if let Some(made) = verdict {
                 return made.map(|()| place.made());
             }
+            let now = self.clock.elapsed();
             if now >= give_up_at {
                 return Err(Refused { why: Refusal::TooLate, retry_after: None });
             }
@@ -145,9 +144,11 @@ impl Shared {
             let told = std::pin::pin!(notify.notified());
             select(told, sleep_until(&self.clock, until)).await;
             let now = self.clock.elapsed();
+            let mut state = self.state();
             if now >= until {
-                self.state().pump(now);
+                state.pump(now);
             }
+            verdict = state.take_verdict(ticket);
         }
     }
 }

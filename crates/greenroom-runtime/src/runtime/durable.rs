@@ -8,6 +8,7 @@ use greenroom_core::random::SplitMix64;
 use greenroom_core::recovery::Owner;
 
 use super::Runtime;
+use super::starts::Starts;
 use crate::recovery::{Bindings, RecoveryState, Resumable};
 use crate::run::live::{LiveRuns, Place};
 use crate::run::sleep::Dormitory;
@@ -19,6 +20,7 @@ pub(super) struct Durable {
     bindings: Bindings,
     recovery: RecoveryState,
     dormitory: Dormitory,
+    pub(super) starts: Starts,
     boot: String,
 }
 
@@ -29,6 +31,7 @@ impl Durable {
             bindings: Bindings::default(),
             recovery: RecoveryState::default(),
             dormitory: Dormitory::default(),
+            starts: Starts::new(),
             // Not of the numbers that ids are made of, which the same seed makes the same.
             boot: format!("{:016x}", SplitMix64::new(!seed).bits()),
         }

@@ -72,7 +72,11 @@ impl Blueprint {
         let ledger = Ledger::new(self.budget, Usage::default());
         let shared = RunShared::open(place, ledger, events, Goal::TOP_K);
         let run = Run::new(Arc::clone(&shared));
-        self.launch(runtime, &shared, deadline, Known::of(begun.to_vec()), waiting).await?;
+        let (plan, started_in) = (Arc::clone(self), runtime.clone());
+        let launch = async move {
+            plan.launch(&started_in, &shared, deadline, Known::of(begun.to_vec()), waiting).await
+        };
+        runtime.in_turn(launch).await?;
         Ok(run)
     }
 

@@ -8,6 +8,7 @@
 //! Which schema a type has, and whether a value fits it, is known to whoever makes the [`OutputCheck`]. How
 //! a provider is told the schema is known to its wire.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -46,14 +47,16 @@ impl OutputSchema {
 
     /// The schema of an object: its own, or that of an object with the value in [`OutputSchema::FIELD`].
     #[must_use]
-    pub fn object(&self) -> Value {
+    pub fn object(&self) -> Cow<'_, Value> {
         if self.is_object() {
-            return self.schema.clone();
+            return Cow::Borrowed(&self.schema);
         }
         let mut inner = self.schema.clone();
         let place = format!("#/properties/{}", Self::FIELD);
         move_references(&mut inner, &place);
-        json!({ "type": "object", "properties": { Self::FIELD: inner }, "required": [Self::FIELD] })
+        Cow::Owned(json!({
+            "type": "object", "properties": { Self::FIELD: inner }, "required": [Self::FIELD],
+        }))
     }
 }
 
@@ -162,7 +165,7 @@ mod tests {
     #[test]
     fn what_is_no_object_is_put_into_one_and_its_references_follow() {
         let object = json!({ "type": "object", "properties": {} });
-        assert_eq!(schema(object.clone()).object(), object);
+        assert_eq!(*schema(object.clone()).object(), object);
         let list = schema(json!({
             "$defs": { "a": { "items": { "$ref": "#" } } },
             "anyOf": [{ "$ref": "#/$defs/a" }, { "type": "null" }],
@@ -173,7 +176,7 @@ mod tests {
         });
         let expect =
             json!({ "type": "object", "properties": { "value": inner }, "required": ["value"] });
-        assert_eq!(list.object(), expect);
+        assert_eq!(*list.object(), expect);
         // An enum of objects says that it is an object, and providers refuse it all the same.
         assert!(!schema(json!({ "type": "object", "oneOf": [] })).is_object());
     }

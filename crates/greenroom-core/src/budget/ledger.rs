@@ -186,6 +186,8 @@ impl Ledger {
             Some(spent) => spent.usage.add(cost),
             None => {
                 let (agent, model) = (agent.clone(), model.to_owned());
+                // An agent with one model is the rule.
+                self.spending.reserve_exact(1);
                 self.spending.push(Spent { agent, model, usage: cost });
             }
         }

@@ -111,7 +111,7 @@ pub enum Event {
     /// The run has its outcome.
     RunFinished {
         /// What came of it.
-        outcome: Outcome,
+        outcome: Box<Outcome>,
     },
 
     /// An agent took a task.

@@ -21,7 +21,7 @@ impl Machine {
             return Vec::new();
         }
         if self.is_cancelled || self.is_late {
-            return vec![Event::RunFinished { outcome: self.interrupted() }];
+            return vec![Event::RunFinished { outcome: self.interrupted().into() }];
         }
         if self.is_paused {
             return Vec::new();
@@ -46,7 +46,9 @@ impl Machine {
         match self.reports().next() {
             Some(_) => vec![own_task(ANSWER, &goal.question, 1)],
             // Nobody found anything out: there is nothing to write an answer from.
-            None => vec![Event::RunFinished { outcome: self.unwritten(&self.first_failure()) }],
+            None => {
+                vec![Event::RunFinished { outcome: self.unwritten(&self.first_failure()).into() }]
+            }
         }
     }
 
@@ -127,13 +129,13 @@ impl Machine {
                 if is_disputed && may_revise {
                     return vec![own_task(ANSWER, question, answer.attempt + 1)];
                 }
-                vec![Event::RunFinished { outcome: self.answered() }]
+                vec![Event::RunFinished { outcome: self.answered().into() }]
             }
             Progress::Lost(_) if self.draft.is_some() => {
-                vec![Event::RunFinished { outcome: self.answered() }]
+                vec![Event::RunFinished { outcome: self.answered().into() }]
             }
             Progress::Lost(failure) => {
-                vec![Event::RunFinished { outcome: self.unwritten(failure) }]
+                vec![Event::RunFinished { outcome: self.unwritten(failure).into() }]
             }
             _ => self.decide_task(answer).into_iter().collect(),
         }

@@ -78,7 +78,7 @@ pub enum Command {
     /// Stop the run until a person does something: all agents that have a task wait for people.
     Sleep,
     /// The run is over.
-    Finish(Outcome),
+    Finish(Box<Outcome>),
 }
 
 /// The state of one run: a fold of the events of its root stream.
@@ -101,7 +101,7 @@ pub struct Machine {
     pub(super) limit: Option<Limit>,
     /// What finished attempts cost, failed ones included.
     pub(super) usage: Usage,
-    pub(super) outcome: Option<Outcome>,
+    pub(super) outcome: Option<Box<Outcome>>,
 }
 
 impl Machine {
@@ -220,7 +220,7 @@ impl Machine {
     /// What came of the run, once it is over.
     #[must_use]
     pub fn outcome(&self) -> Option<&Outcome> {
-        self.outcome.as_ref()
+        self.outcome.as_deref()
     }
 
     /// The part of a run's time after which the answer is made of what is there: four fifths, and at

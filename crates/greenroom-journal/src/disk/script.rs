@@ -37,7 +37,7 @@ pub(super) fn appends() -> [Vec<Append>; 2] {
         (agent.clone(), Recorded::sequence(seq, at, [state]))
     };
     let outcome = Outcome::without_answer(Status::Failed, None);
-    let end = Recorded::sequence(3, at, [Event::RunFinished { outcome }]);
+    let end = Recorded::sequence(3, at, [Event::RunFinished { outcome: outcome.into() }]);
     [
         vec![
             some(&run(1), 0, 3, 10),

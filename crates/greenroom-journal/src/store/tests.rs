@@ -26,7 +26,7 @@ fn happened(seq: u64, payloads: impl IntoIterator<Item = String>) -> Arc<[Record
 }
 
 fn finished() -> Event {
-    Event::RunFinished { outcome: Outcome::without_answer(Status::Completed, None) }
+    Event::RunFinished { outcome: Box::new(Outcome::without_answer(Status::Completed, None)) }
 }
 
 fn dir() -> TempDir {

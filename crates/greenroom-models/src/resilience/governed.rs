@@ -123,7 +123,7 @@ impl Shared {
     async fn enter(self: &Arc<Self>, ask: Ask) -> Result<Place, Refused> {
         let (give_up_at, model) = (ask.give_up_at, ask.model);
         let notify = Arc::new(Notify::new());
-        let (ticket, mut verdict) = {
+        let (ticket, verdict) = {
             let (mut state, now) = (self.state(), self.clock.elapsed());
             let ticket = state.machine.ask(ask, now)?;
             state.waiters.insert(ticket, Waiter { notify: Arc::clone(&notify), verdict: None });
@@ -131,11 +131,22 @@ impl Shared {
             (ticket, state.take_verdict(ticket))
         };
         let place = Place { shared: Arc::clone(self), ticket, model, is_made: false };
+        let verdict = match verdict {
+            Some(verdict) => verdict,
+            // Boxed: most do not wait, and all of them would make room for it.
+            None => Box::pin(self.wait(ticket, give_up_at, &notify)).await,
+        };
+        verdict.map(|()| place.made())
+    }
+
+    /// Waits until a call is let through, refused, or too late.
+    async fn wait(
+        &self,
+        ticket: Ticket,
+        give_up_at: Duration,
+        notify: &Notify,
+    ) -> Result<(), Refused> {
         loop {
-            // The lock is let go before the place is, which takes it.
-            if let Some(made) = verdict {
-                return made.map(|()| place.made());
-            }
             let now = self.clock.elapsed();
             if now >= give_up_at {
                 return Err(Refused { why: Refusal::TooLate, retry_after: None });
@@ -148,7 +159,9 @@ impl Shared {
             if now >= until {
                 state.pump(now);
             }
-            verdict = state.take_verdict(ticket);
+            if let Some(verdict) = state.take_verdict(ticket) {
+                return verdict;
+            }
         }
     }
 }

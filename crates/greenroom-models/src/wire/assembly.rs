@@ -12,6 +12,8 @@ use super::shape::OUTPUT_TOOL;
 
 /// More calls than any agent makes in one turn.
 const CALLS_MAX: usize = 128;
+/// Room for a short reply. It comes in pieces of a few bytes.
+const TEXT_LEN: usize = 256;
 /// Longer ids are replaced: some providers refuse to take back what they sent.
 const ID_LEN_MAX: usize = 64;
 
@@ -59,6 +61,9 @@ pub(super) struct Assembly {
 impl Assembly {
     pub(super) fn text(&mut self, delta: &str, out: &mut Vec<ChatEvent>) {
         if !delta.is_empty() {
+            if self.text.is_empty() {
+                self.text.reserve(TEXT_LEN);
+            }
             self.text.push_str(delta);
             out.push(ChatEvent::TextDelta(delta.to_owned()));
         }

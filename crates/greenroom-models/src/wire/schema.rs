@@ -8,7 +8,26 @@ const BY_NAME: [&str; 2] = ["properties", "$defs"];
 /// The keywords below which it holds a schema or a list of them.
 const BELOW: [&str; 2] = ["items", "anyOf"];
 
-fn children(schema: &mut Map<String, Value>) -> Vec<&mut Value> {
+/// The schemas in a schema. Where there are both, `oneOf` takes the place of `anyOf`.
+fn children(schema: &Map<String, Value>) -> impl Iterator<Item = &Value> {
+    let is_hidden = |keyword: &str| keyword == "anyOf" && schema.contains_key("oneOf");
+    let shown = schema.iter().filter(move |(keyword, _)| !is_hidden(keyword));
+    shown.flat_map(|(keyword, value)| {
+        let is_below = BELOW.contains(&keyword.as_str()) || keyword == "oneOf";
+        let is_by_name = BY_NAME.contains(&keyword.as_str());
+        let (one, list, named) = match value {
+            Value::Array(list) if is_below => (None, Some(list), None),
+            other if is_below => (Some(other), None, None),
+            Value::Object(named) if is_by_name => (None, None, Some(named)),
+            _ => (None, None, None),
+        };
+        one.into_iter()
+            .chain(list.into_iter().flatten())
+            .chain(named.into_iter().flat_map(Map::values))
+    })
+}
+
+fn children_mut(schema: &mut Map<String, Value>) -> Vec<&mut Value> {
     let mut found = Vec::new();
     for (keyword, value) in schema.iter_mut() {
         let is_below = BELOW.contains(&keyword.as_str());
@@ -101,21 +120,45 @@ const ESSENTIAL: [&str; 8] =
 /// The schema as a provider enforces it: every object closed, and requiring all of its properties. `None`
 /// when it cannot be said in the dialect. Whatever fits the result fits the schema, but for the limits that
 /// the dialect has no word for: those are checked when the text is there.
-pub(super) fn strict(mut schema: Value, dialect: &Dialect) -> Option<Value> {
-    tighten(&mut schema, dialect).then_some(schema)
+pub(super) fn strict(schema: &Value, dialect: &Dialect) -> Option<Value> {
+    // Asked first: most that cannot be said are large, and would be copied for nothing.
+    can_be_said(schema, dialect).then(|| {
+        let mut schema = schema.clone();
+        tighten(&mut schema, dialect);
+        schema
+    })
 }
 
-/// Recursion ends with the schema, whose depth its parser has limited.
-fn tighten(schema: &mut Value, dialect: &Dialect) -> bool {
+/// Whether a schema has no more to say than the dialect has words for, limits left out. Recursion ends with the schema,
+/// whose depth its parser has limited.
+fn can_be_said(schema: &Value, dialect: &Dialect) -> bool {
     let Value::Object(fields) = schema else { return false };
+    let has = |keyword: &&str| fields.contains_key(*keyword);
     // A schema that takes anything is no shape, and is refused.
     let says_something = ["type", "enum", "const", "$ref", "anyOf", "oneOf"];
-    if !says_something.iter().any(|keyword| fields.contains_key(*keyword)) {
+    if !says_something.iter().any(&has) || ESSENTIAL.iter().any(has) {
         return false;
     }
-    if ESSENTIAL.iter().any(|keyword| fields.contains_key(*keyword)) {
+    let leads_up = |to: &Value| to.as_str().is_some_and(|to| !to.starts_with("#/$defs/"));
+    if !dialect.takes_recursion && fields.get("$ref").is_some_and(leads_up) {
         return false;
     }
+    // A map has names that nobody knows beforehand.
+    let is_map = fields.get("additionalProperties").is_some_and(|more| *more != Value::Bool(false));
+    let has_names = fields.get("properties").is_some_and(Value::is_object);
+    if is_object(fields) && (is_map || !has_names) {
+        return false;
+    }
+    children(fields).all(|child| can_be_said(child, dialect))
+}
+
+fn is_object(fields: &Map<String, Value>) -> bool {
+    fields.get("type").is_some_and(|kind| kind == "object") || fields.contains_key("properties")
+}
+
+/// Recursion ends as above.
+fn tighten(schema: &mut Value, dialect: &Dialect) {
+    let Value::Object(fields) = schema else { return };
     // One of several that overlap is rare, and the whole schema is checked in the end.
     if let Some(choices) = fields.remove("oneOf") {
         fields.insert("anyOf".into(), choices);
@@ -126,22 +169,16 @@ fn tighten(schema: &mut Value, dialect: &Dialect) -> bool {
         fields.remove("format");
     }
     fields.retain(|keyword, _| dialect.keywords.contains(&keyword.as_str()));
-    let leads_up = |to: &Value| to.as_str().is_some_and(|to| !to.starts_with("#/$defs/"));
-    if !dialect.takes_recursion && fields.get("$ref").is_some_and(leads_up) {
-        return false;
-    }
-    let is_object = fields.get("type").is_some_and(|kind| kind == "object");
-    if is_object || fields.contains_key("properties") {
-        // A map has names that nobody knows beforehand.
-        if fields.get("additionalProperties").is_some_and(|more| *more != Value::Bool(false)) {
-            return false;
-        }
-        let Some(Value::Object(named)) = fields.get("properties") else { return false };
-        let all = named.keys().map(|name| Value::from(name.as_str())).collect();
+    if is_object(fields) {
+        let named = fields.get("properties").and_then(Value::as_object);
+        let all = named.into_iter().flat_map(Map::keys).map(|name| Value::from(name.as_str()));
+        let all = all.collect();
         fields.insert("required".into(), Value::Array(all));
         fields.insert("additionalProperties".into(), Value::Bool(false));
     }
-    children(fields).into_iter().all(|child| tighten(child, dialect))
+    for child in children_mut(fields) {
+        tighten(child, dialect);
+    }
 }
 
 /// The name of a schema as providers allow it: letters, digits, `_` and `-`, at most 64 of them.
@@ -160,7 +197,7 @@ mod tests {
     #[track_caller]
     #[expect(clippy::needless_pass_by_value, reason = "tests write values where they use them")]
     fn check(dialect: &Dialect, schema: Value, expect: Option<Value>) {
-        assert_eq!(strict(schema, dialect), expect);
+        assert_eq!(strict(&schema, dialect), expect);
     }
 
     #[test]
@@ -196,7 +233,10 @@ mod tests {
         check(&ANTHROPIC, day, Some(json!({ "type": "string", "format": "date" })));
         let choice = json!({ "oneOf": [{ "const": "a", "examples": [] }, { "type": "null" }] });
         let expect = json!({ "anyOf": [{ "const": "a" }, { "type": "null" }] });
-        check(&OPENAI, choice, Some(expect));
+        check(&OPENAI, choice, Some(expect.clone()));
+        // What the other one takes the place of does not count.
+        let both = json!({ "anyOf": [true], "oneOf": [{ "const": "a" }, { "type": "null" }] });
+        check(&OPENAI, both, Some(expect));
     }
 
     #[test]
@@ -214,7 +254,7 @@ mod tests {
             "properties": { "below": { "type": "array", "items": { "$ref": "#" } } },
         });
         check(&ANTHROPIC, tree.clone(), None);
-        assert!(strict(tree, &OPENAI).is_some());
+        assert!(strict(&tree, &OPENAI).is_some());
     }
 
     #[test]

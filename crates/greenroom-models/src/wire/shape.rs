@@ -38,13 +38,13 @@ pub enum OutputStyle {
 
 /// What a wire is to say of the shape.
 #[derive(Debug, PartialEq)]
-pub(super) enum Format {
+pub(super) enum Format<'a> {
     /// Nothing: there is none, or the messages or the tools say it.
     Free,
     /// That the text is JSON.
     Json,
     /// The schema, which the provider enforces to the letter when it is strict.
-    Schema { name: String, schema: Value, is_strict: bool },
+    Schema { name: String, schema: Cow<'a, Value>, is_strict: bool },
 }
 
 /// The request with the shape in its messages or its tools, where it belongs there, and what the wire is to
@@ -53,7 +53,7 @@ pub(super) fn asked<'a>(
     request: &'a ChatRequest,
     quirks: Quirks,
     dialect: Option<&Dialect>,
-) -> (Cow<'a, ChatRequest>, Format) {
+) -> (Cow<'a, ChatRequest>, Format<'a>) {
     let (mut request, format) = shaped(request, quirks, dialect);
     let choice = request.options.tool_choice.as_ref();
     let is_forced = matches!(choice, Some(ToolChoice::Required | ToolChoice::Tool(_)));
@@ -67,7 +67,7 @@ fn shaped<'a>(
     request: &'a ChatRequest,
     quirks: Quirks,
     dialect: Option<&Dialect>,
-) -> (Cow<'a, ChatRequest>, Format) {
+) -> (Cow<'a, ChatRequest>, Format<'a>) {
     let Some(output) = &request.output else { return (Cow::Borrowed(request), Format::Free) };
     match quirks.output {
         OutputStyle::SchemaAlone | OutputStyle::Words if has_tools(request) => {
@@ -84,18 +84,21 @@ fn shaped<'a>(
 /// A schema that the dialect cannot say is given as a hint, or, where only strict ones are taken, as a tool.
 fn enforced<'a>(
     request: &'a ChatRequest,
-    output: &OutputSchema,
+    output: &'a OutputSchema,
     quirks: Quirks,
     dialect: Option<&Dialect>,
-) -> (Cow<'a, ChatRequest>, Format) {
+) -> (Cow<'a, ChatRequest>, Format<'a>) {
     let name = schema::name(output);
     let Some(dialect) = dialect else {
-        let schema = output.schema.clone();
+        let schema = Cow::Borrowed(&output.schema);
         return (Cow::Borrowed(request), Format::Schema { name, schema, is_strict: true });
     };
     let object = output.object();
-    match schema::strict(object.clone(), dialect) {
-        Some(schema) => (Cow::Borrowed(request), Format::Schema { name, schema, is_strict: true }),
+    match schema::strict(&object, dialect) {
+        Some(schema) => {
+            let format = Format::Schema { name, schema: Cow::Owned(schema), is_strict: true };
+            (Cow::Borrowed(request), format)
+        }
         None if dialect.takes_hints => {
             let format = Format::Schema { name, schema: object, is_strict: false };
             (Cow::Borrowed(request), format)
@@ -114,7 +117,7 @@ fn by_tool<'a>(
     request: &ChatRequest,
     output: &OutputSchema,
     quirks: Quirks,
-) -> (Cow<'a, ChatRequest>, Format) {
+) -> (Cow<'a, ChatRequest>, Format<'a>) {
     let is_willing = request.options.effort.is_none() && !quirks.no_forced_calls;
     let asked = if is_willing { made_to_call(request, output) } else { told(request, output) };
     (Cow::Owned(asked), Format::Free)
@@ -128,7 +131,7 @@ fn made_to_call(request: &ChatRequest, output: &OutputSchema) -> ChatRequest {
         name: OUTPUT_TOOL.to_owned(),
         description: "Gives the final answer. Call it once, when the answer is complete."
             .to_owned(),
-        parameters: output.object(),
+        parameters: output.object().into_owned(),
         effect: EffectClass::ReadOnly,
     };
     let choice = match request.options.tool_choice {

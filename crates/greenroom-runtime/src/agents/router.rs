@@ -303,7 +303,7 @@ impl JournalledActor for Router {
             Command::Finish(outcome) => {
                 let status = outcome.status;
                 self.setup.shared.emit(|| RunEvent::Finished { status });
-                self.setup.shared.finish(outcome);
+                self.setup.shared.finish(*outcome);
                 context.stop();
             }
         }

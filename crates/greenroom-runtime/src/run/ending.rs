@@ -31,13 +31,13 @@ impl Ending for Outcome {
 
     fn of(event: Event) -> Option<Self> {
         match event {
-            Event::RunFinished { outcome } => Some(outcome),
+            Event::RunFinished { outcome } => Some(*outcome),
             _ => None,
         }
     }
 
     fn into_last(self) -> Event {
-        Event::RunFinished { outcome: self }
+        Event::RunFinished { outcome: Box::new(self) }
     }
 
     fn unstored(self, why: JournalErrorKind) -> Self {

@@ -29,7 +29,7 @@ fn at(millis: u64, events: &[Recorded]) -> Arc<[Recorded]> {
 }
 
 fn finished() -> Event {
-    Event::RunFinished { outcome: Outcome::without_answer(Status::Failed, None) }
+    Event::RunFinished { outcome: Box::new(Outcome::without_answer(Status::Failed, None)) }
 }
 
 /// The contract of [`Journal`], for any implementation. The journal must be empty.

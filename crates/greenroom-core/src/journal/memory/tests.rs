@@ -32,7 +32,7 @@ fn some(seq: u64, n_events: usize) -> Arc<[Recorded]> {
 }
 
 fn finished() -> Event {
-    Event::RunFinished { outcome: Outcome::without_answer(Status::Failed, None) }
+    Event::RunFinished { outcome: Box::new(Outcome::without_answer(Status::Failed, None)) }
 }
 
 /// The runs that have events.

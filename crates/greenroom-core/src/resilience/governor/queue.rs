@@ -36,7 +36,8 @@ pub(super) struct Run {
     /// From which the tag of the next call is counted.
     base: u64,
     tag: u64,
-    waiting: BTreeMap<(u32, Ticket), Waiting>,
+    /// Boxed: a map makes room for eleven at once, and a run waits with one as a rule.
+    waiting: BTreeMap<(u32, Ticket), Box<Waiting>>,
 }
 
 /// The queue of an account.
@@ -63,13 +64,13 @@ impl Queue {
             if run.waiting.is_empty() {
                 run.base = run.base.max(clock);
             }
-            run.waiting.insert((depth, ticket), waiting);
+            run.waiting.insert((depth, ticket), Box::new(waiting));
         });
     }
 
     pub(super) fn peek(&self) -> Option<&Waiting> {
         let (_, _, id) = self.ready.first()?;
-        self.runs.get(id)?.waiting.first_key_value().map(|(_, waiting)| waiting)
+        self.runs.get(id)?.waiting.first_key_value().map(|(_, waiting)| &**waiting)
     }
 
     pub(super) fn oldest(&self) -> Option<Ticket> {
@@ -84,12 +85,12 @@ impl Queue {
             run.waiting.pop_first()
         })?;
         self.places.remove(&ticket);
-        Some((ticket, waiting))
+        Some((ticket, *waiting))
     }
 
     pub(super) fn remove(&mut self, ticket: Ticket) -> Option<Waiting> {
         let (id, depth) = self.places.remove(&ticket)?;
-        self.change(id, |run| run.waiting.remove(&(depth, ticket)))
+        self.change(id, |run| run.waiting.remove(&(depth, ticket))).map(|waiting| *waiting)
     }
 
     pub(super) fn remove_those(

@@ -348,6 +348,6 @@ fn late_and_duplicate_events_change_nothing() {
         }
     }
     let outcome = Outcome::without_answer(Status::Cancelled, None);
-    machine.apply(&Event::RunFinished { outcome });
+    machine.apply(&Event::RunFinished { outcome: outcome.into() });
     assert_eq!(machine.outcome(), Some(done.outcome()), "an outcome stays");
 }

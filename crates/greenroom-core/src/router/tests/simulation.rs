@@ -248,7 +248,7 @@ impl<'a> Simulation<'a> {
             Command::Sleep => unreachable!("nobody waits for people here"),
             Command::Finish(outcome) => {
                 self.in_flight.clear();
-                self.outcomes.push(outcome);
+                self.outcomes.push(*outcome);
             }
         }
     }

@@ -34,7 +34,7 @@ pub(in crate::wire) fn encode(model: &str, request: &ChatRequest, quirks: Quirks
     match format {
         Format::Free => {}
         Format::Json => body["format"] = json!("json"),
-        Format::Schema { schema, .. } => body["format"] = schema,
+        Format::Schema { schema, .. } => body["format"] = schema.into_owned(),
     }
     // The only way to forbid tools on this wire is not to offer any.
     if !request.tools.is_empty() && options.tool_choice != Some(ToolChoice::None) {

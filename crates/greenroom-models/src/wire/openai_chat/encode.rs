@@ -145,7 +145,7 @@ fn spelled<'a>(
     model: &'a str,
     request: &'a ChatRequest,
     turns: &'a [Turn<'a>],
-    format: &'a Format,
+    format: &'a Format<'a>,
     quirks: Quirks,
 ) -> Body<'a> {
     let mut messages = Vec::with_capacity(turns.len());
@@ -177,7 +177,7 @@ fn spelled<'a>(
     }
 }
 
-fn response_format(format: &Format) -> Option<ResponseFormat<'_>> {
+fn response_format<'a>(format: &'a Format<'a>) -> Option<ResponseFormat<'a>> {
     match format {
         Format::Free => None,
         Format::Json => Some(ResponseFormat::JsonObject),

@@ -1,5 +1,6 @@
 //! The calls of a turn: models, tools and searches as effects, each within its budget and its deadline.
 
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,9 @@ use crate::agents::tools::{Call, ToolMessage, make, outcome};
 use crate::run::account::Unanswered;
 use crate::run::events::RunEvent;
 
+/// How long the key of a call is as a rule: a run, a task and a number.
+const KEY_LEN: usize = 64;
+
 /// How much longer an asker waits than whoever it asks, so that it gets their answer and not its own
 /// timeout.
 const SLACK: Duration = Duration::from_secs(1);
@@ -36,7 +40,7 @@ impl TurnAgent {
         let (model, events) = (Arc::clone(&self.setup.model), self.setup.events.clone());
         let (agent, is_answer) = (self.id(), self.setup.is_answer);
         let deadline = self.setup.timeouts.model;
-        request.caller = self.caller(attempt, &format!("{turn}"), deadline);
+        request.caller = self.caller(attempt, format_args!("{turn}"), deadline);
         let (progress, account) = (context.progress(), Arc::clone(&self.setup.account));
         let call = async move {
             if attempt > 1 || turn > 1 {
@@ -63,7 +67,7 @@ impl TurnAgent {
         self.step(|| format!("turn {turn}: shortening the conversation, try {attempt}"), context);
         let deadline = self.setup.timeouts.model;
         // Each attempt is another request, so none of them is a retry.
-        request.caller = self.caller(1, &format!("{turn}/notes-{attempt}"), deadline);
+        request.caller = self.caller(1, format_args!("{turn}/notes-{attempt}"), deadline);
         let (model, progress) = (Arc::clone(&self.setup.model), context.progress());
         let (account, agent) = (Arc::clone(&self.setup.account), self.id());
         let call = async move {
@@ -76,14 +80,16 @@ impl TurnAgent {
 
     /// What the model, and the limits around it, are told of this agent. A call keeps its key in every
     /// try and across crashes.
-    fn caller(&self, attempt: u32, call: &str, deadline: Duration) -> Caller {
+    fn caller(&self, attempt: u32, call: fmt::Arguments<'_>, deadline: Duration) -> Caller {
         let stream = &self.setup.stream;
+        let mut key = String::with_capacity(KEY_LEN);
+        write!(key, "{stream}/{call}").expect("a text takes everything");
         let tasks = stream.path().split('/').filter(|task| !task.is_empty());
         Caller {
             run: stream.run(),
             depth: u32::try_from(tasks.count()).unwrap_or(u32::MAX),
             attempt,
-            idempotency_key: Some(format!("{stream}/{call}").into()),
+            idempotency_key: Some(key.into()),
             deadline: Some(self.setup.clock.now().after(deadline)),
         }
     }

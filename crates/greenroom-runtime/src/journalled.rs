@@ -284,8 +284,10 @@ impl<M: Fold> Journalled<M> {
 
     /// Puts a fact in line for the journal. The answer is its place in the stream.
     pub(crate) fn record(&mut self, event: Event) -> u64 {
-        // One is the rule, and they are large.
-        self.queue.reserve_exact(1);
+        if self.queue.capacity() == 0 {
+            // One is the rule, and they are large.
+            self.queue.reserve_exact(1);
+        }
         self.queue.push(event);
         self.n_stored + self.n_appending + self.queue.len() as u64 - 1
     }

@@ -17,8 +17,7 @@ use greenroom_core::recovery::{Config, Owner};
 use greenroom_core::report::{Goal, Outcome};
 use greenroom_core::router::RouterSpec;
 use greenroom_core::supervision::{
-    AdminError, AutoShutdown, ChildSpec, ExitReason, Fact, Restart, SupervisionEvent,
-    SupervisorSpec,
+    AutoShutdown, ChildSpec, ExitReason, Fact, Restart, SupervisionEvent, SupervisorSpec,
 };
 use greenroom_core::time::Clock;
 
@@ -150,9 +149,7 @@ impl Team {
     /// or not.
     async fn launch(&self, shared: Arc<RunShared<Outcome>>, known: Known) -> Result<(), RunError> {
         let team = self.clone();
-        let runtime = self.crew.runtime.clone();
-        let started = self.crew.runtime.tasks().spawn("start-run", async move {
-            let _turn = runtime.turn().await;
+        let start = async move {
             let supervisor = SupervisorRef::new(AgentId::new(format!("run-{}", shared.id)));
             let started = async {
                 team.start_supervisor(&shared, &supervisor).await?;
@@ -164,8 +161,8 @@ impl Team {
                 shared.abandon();
             }
             started
-        });
-        started.await.unwrap_or(Err(RunError::Supervisor(AdminError::ShuttingDown)))
+        };
+        self.crew.runtime.in_turn(start).await
     }
 
     /// Asks a question with the default limits.

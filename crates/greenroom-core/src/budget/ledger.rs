@@ -186,8 +186,10 @@ impl Ledger {
             Some(spent) => spent.usage.add(cost),
             None => {
                 let (agent, model) = (agent.clone(), model.to_owned());
-                // An agent with one model is the rule.
-                self.spending.reserve_exact(1);
+                if self.spending.capacity() == 0 {
+                    // An agent with one model is the rule.
+                    self.spending.reserve_exact(1);
+                }
                 self.spending.push(Spent { agent, model, usage: cost });
             }
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use greenroom_core::supervision::AdminError;
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 use super::Runtime;
 use crate::runtime::error::RunError;
@@ -21,11 +21,6 @@ const PER_THREAD: usize = 4;
 /// Turns to start a run, given in the order in which they are asked for.
 pub(super) struct Starts(Arc<Semaphore>);
 
-/// Held while a run starts.
-pub(crate) struct Turn {
-    _permit: Option<OwnedSemaphorePermit>,
-}
-
 impl Starts {
     /// As many as are right for the scheduler that this is called on.
     pub(super) fn new() -> Self {
@@ -35,27 +30,29 @@ impl Starts {
 }
 
 impl Runtime {
-    /// Waits for a turn to start a run.
-    pub(crate) async fn turn(&self) -> Turn {
-        // Nobody closes it.
-        Turn { _permit: Arc::clone(self.turns()).acquire_owned().await.ok() }
+    /// Starts a run when it is its turn, in a task of its own: it is started whether its submitter waits for that or not.
+    pub(crate) async fn in_turn(
+        &self,
+        start: impl Future<Output = Result<(), RunError>> + Send + 'static,
+    ) -> Result<(), RunError> {
+        let turn = Arc::clone(self.turns()).acquire_owned();
+        let started = self.tasks().spawn("start-run", async move {
+            // Nobody closes it.
+            let _turn = turn.await;
+            start.await
+        });
+        started.await.unwrap_or(Err(RunError::Supervisor(AdminError::ShuttingDown)))
     }
 
-    /// Starts a run when it is its turn, whether its submitter waits for that or not. It must need no more than to be polled
-    /// once to go on by itself.
-    pub(crate) async fn in_turn(
+    /// The same for a start that goes on by itself once it was polled: it needs no task when it is its turn already.
+    pub(crate) async fn at_once_or_in_turn(
         &self,
         start: impl Future<Output = Result<(), RunError>> + Send + 'static,
     ) -> Result<(), RunError> {
         if let Ok(_turn) = self.turns().try_acquire() {
             return start.await;
         }
-        let runtime = self.clone();
-        let started = self.tasks().spawn("start-run", async move {
-            let _turn = runtime.turn().await;
-            start.await
-        });
-        started.await.unwrap_or(Err(RunError::Supervisor(AdminError::ShuttingDown)))
+        self.in_turn(start).await
     }
 
     fn turns(&self) -> &Arc<Semaphore> {

@@ -76,7 +76,7 @@ impl Blueprint {
         let launch = async move {
             plan.launch(&started_in, &shared, deadline, Known::of(begun.to_vec()), waiting).await
         };
-        runtime.in_turn(launch).await?;
+        runtime.at_once_or_in_turn(launch).await?;
         Ok(run)
     }
 
